@@ -1,0 +1,27 @@
+"""Support sets and episodes: the one form in which data reaches every learner."""
+
+from typing import Any, NamedTuple
+
+
+class Support(NamedTuple):
+    """The labelled examples a learner adapts to.
+
+    x: `[tasks, items, ...]` float images in [0, 1] (or any features).
+    y: `[tasks, items, way]` one-hot float labels. A row of zeros marks padding, so that classes
+        may have unequal shots and tasks unequal sizes; padded items never count.
+        For regression: `[tasks, items, outputs]` float targets.
+    """
+
+    x: Any
+    y: Any
+
+
+class Episode(NamedTuple):
+    """One step's tasks as a learner sees them: support sets and unlabelled queries.
+
+    support: `Support`.
+    query_x: `[tasks, queries, ...]`. Query labels travel apart, so that they cannot leak.
+    """
+
+    support: Support
+    query_x: Any
