@@ -1,0 +1,131 @@
+"""Few-shot episodes of a `Dataset`, ready for `fit`, `evaluate` and `predict`."""
+
+import hashlib
+
+import numpy as np
+
+from kmeta.data.dataset import Dataset
+from kmeta.data.sampler import TURNS, Sampler
+from kmeta.data.stream import EpisodeStream
+from kmeta.episode import Episode, Support
+
+
+class Episodes(EpisodeStream):
+    """Random `way`-way, `shot`-shot tasks drawn from a `Dataset` (Vinyals et al. 2016, section 2).
+
+    Each item is `(Episode(Support(x, y), query_x), query_y)`, NumPy:
+    support.x: float32 `[tasks, way * shot, h, w, c]`, in [0, 1] where the data are uint8.
+    support.y: float32 one-hot `[tasks, way * shot, way]`.
+    query_x: float32 `[tasks, way * query, h, w, c]`.
+    query_y: int32 `[tasks, way * query]`, in 0..way-1.
+    Support and query of a task share no image. Labels are given at random in every task, and rows
+    are in random order, so that neither tells a class.
+
+    dataset: `Dataset`.
+    way: classes in a task, at least 2.
+    shot: support images of a class, or `(low, high)`: every class of every task draws its own
+        number in that closed range. The support then has `way * high` rows, of which the
+        superfluous ones are zero in `x` and `y`.
+    query: query images of a class.
+    tasks_per_step: tasks in an item.
+    steps: items in an epoch.
+    seed: integer in `[0, 2**32)`. Equal seeds give equal tasks, in any process.
+    rotations: True makes four classes of each, turned by 0, 90, 180 and 270 degrees.
+    **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
+
+    Raises ValueError where an argument is of the wrong kind, there are fewer classes than `way`, a
+    class has fewer than `shot + query` images, or images to be rotated are not square.
+    """
+
+    def __init__(
+        self,
+        dataset,
+        way=5,
+        shot=1,
+        query=15,
+        tasks_per_step=1,
+        steps=100,
+        seed=0,
+        rotations=False,
+        **kwargs,
+    ):
+        super().__init__(tasks_per_step, steps, seed, **kwargs)
+        if not isinstance(dataset, Dataset):
+            raise ValueError(
+                "Argument `dataset` must be a kmeta.data.Dataset, as kmeta.data.load and "
+                f"kmeta.data.from_arrays return. Received: {type(dataset).__name__}"
+            )
+        self.sampler = Sampler(
+            dataset.labels, way, shot, query, seed, rotations, dataset.class_names
+        )
+        shape = dataset.images.shape
+        if rotations and (len(shape) != 4 or shape[1] != shape[2]):
+            raise ValueError(
+                "Argument `rotations` needs square images [n, h, h, c]. "
+                f"Received: images of shape {shape}"
+            )
+        self.dataset = dataset
+        self.way = self.sampler.way
+        self.shot = shot if isinstance(shot, int) else self.sampler.shot
+        self.query = self.sampler.query
+        self.rotations = self.sampler.rotations
+
+    def draw_tasks(self, first):
+        """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
+        draw = self.sampler.draw(first, self.tasks_per_step)
+        support = Support(
+            self._pictures(draw.support, draw.support_labels, draw.classes),
+            np.eye(self.way + 1, self.way, dtype=np.float32)[draw.support_labels],
+        )
+        query_x = self._pictures(draw.query, draw.query_labels, draw.classes)
+        return Episode(support, query_x), draw.query_labels.astype(np.int32)
+
+    def class_names_of(self, index):
+        """Return the class names of item `index`'s labels: one tuple of `way` for each task.
+
+        A class turned by 90 degrees has "@90" after its name.
+        """
+        first = (self.epoch * self.steps + range(self.steps)[index]) * self.tasks_per_step
+        classes = self.sampler.draw(first, self.tasks_per_step).classes
+        return [tuple(self._name(number) for number in task) for task in classes]
+
+    def manifest(self):
+        """Return what identifies the episodes of the first pass (epoch 0), as plain values.
+
+        `episodes_sha256` hashes the drawn classes and images, `data_sha256` the data, so that two
+        scores with equal manifests were measured on the very same episodes.
+        """
+        digest = hashlib.sha256()
+        for step in range(self.steps):
+            for array in self.sampler.draw(step * self.tasks_per_step, self.tasks_per_step):
+                digest.update(array.astype("<i8").tobytes())
+        return {
+            "dataset": self.dataset.name,
+            "data_sha256": self.dataset.sha256,
+            "way": self.way,
+            "shot": self.shot if isinstance(self.shot, int) else list(self.shot),
+            "query": self.query,
+            "tasks_per_step": self.tasks_per_step,
+            "steps": self.steps,
+            "seed": self.seed,
+            "rotations": self.rotations,
+            "episodes_sha256": digest.hexdigest(),
+        }
+
+    def _pictures(self, where, labels, classes):
+        """Images at the positions `where`, turned as their classes ask, as float32."""
+        images = self.dataset.images[where]
+        if self.rotations:
+            turns = np.take_along_axis(classes, labels, axis=1) % TURNS
+            for turn in range(1, TURNS):
+                images[turns == turn] = np.rot90(images[turns == turn], turn, axes=(1, 2))
+        images[where < 0] = 0
+        if images.dtype == np.uint8:
+            return np.divide(images, 255, dtype=np.float32)
+        return images
+
+    def _name(self, number):
+        if not self.rotations:
+            return self.dataset.class_names[number]
+        turn = number % TURNS
+        return self.dataset.class_names[number // TURNS] + (f"@{90 * turn}" if turn else "")

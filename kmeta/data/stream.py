@@ -1,0 +1,62 @@
+"""What all sources of episodes share: numbered items, epochs, tf.data."""
+
+import keras
+
+from kmeta.data.checks import seed_number, whole_number
+
+
+class EpisodeStream(keras.utils.PyDataset):
+    """A `keras.utils.PyDataset` whose items are numbered across epochs.
+
+    Item `i` of epoch `e` holds tasks `(e * steps + i) * tasks_per_step` and following, and every
+    task is determined by its number and the seed. `fit` therefore meets fresh tasks in every epoch
+    and the same ones in a second run, and setting `epoch` resumes exactly.
+
+    epoch: plain attribute, 0 at first; `on_epoch_end`, which `fit` calls, adds one.
+
+    A subclass gives `draw_tasks(first)`: the element for `tasks_per_step` tasks from number
+    `first` on, as `(Episode(Support(x, y), query_x), query_y)` of NumPy arrays.
+    """
+
+    def __init__(self, tasks_per_step=1, steps=100, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        self.tasks_per_step = whole_number("tasks_per_step", tasks_per_step)
+        self.steps = whole_number("steps", steps)
+        self.seed = seed_number(seed)
+        self.epoch = 0
+
+    def draw_tasks(self, first):
+        """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
+        raise NotImplementedError
+
+    def __len__(self):
+        return self.steps
+
+    def __getitem__(self, index):
+        place = index + self.steps if index < 0 else index
+        if not 0 <= place < self.steps:
+            raise IndexError(f"Index must be in 0..{self.steps - 1}. Received: {index}")
+        return self.draw_tasks((self.epoch * self.steps + int(place)) * self.tasks_per_step)
+
+    def __iter__(self):
+        for index in range(self.steps):
+            yield self[index]
+
+    def on_epoch_end(self):
+        """Move on to the next epoch's tasks."""
+        self.epoch += 1
+
+    def as_dataset(self):
+        """Return one pass as `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.
+
+        It has `steps` elements and gives those of the current `epoch` in every pass; it does not
+        count epochs itself.
+        """
+        import tensorflow as tf
+
+        signature = tf.nest.map_structure(
+            lambda array: tf.TensorSpec(array.shape, array.dtype), self[0]
+        )
+        data = tf.data.Dataset.from_generator(lambda: iter(self), output_signature=signature)
+        data = data.apply(tf.data.experimental.assert_cardinality(self.steps))
+        return data.prefetch(tf.data.AUTOTUNE)
