@@ -1,0 +1,235 @@
+"""What all learners share: support set -> state -> predictions for queries, P(y | x, S)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kmeta.classifier import Classifier
+from kmeta.episode import Episode, Support
+from kmeta.images import to_float
+
+
+class MetaLearner(keras.Model):
+    """Base class of every learner: a Keras model called on an `Episode`.
+
+    A learner defines `adapt_state(support, training)`, which returns the state (a dict of tensors,
+    or of lists of tensors, each with a leading task axis), and
+    `classify(state, query_x, training)`, which returns logits. `network` is the model it was given
+    as first argument.
+
+    Input: `Episode(Support(x, y), query_x)`, see `kmeta.Support`.
+    Output: logits `[tasks, queries, way]`.
+    """
+
+    def __init__(self, network, bn_mode, bn_modes, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(network, keras.Layer):
+            raise ValueError(
+                f"The first argument of {type(self).__name__} must be a Keras layer or model. "
+                f"Received: {network!r} of type {type(network).__name__}"
+            )
+        if bn_mode not in bn_modes:
+            raise ValueError(
+                f"Argument `bn_mode` must be one of {', '.join(map(repr, bn_modes))}. "
+                f"Received: bn_mode={bn_mode!r}"
+            )
+        self.network = network
+        self.bn_mode = bn_mode
+        self.image_shape = None
+
+    def adapt_state(self, support, training=False):
+        """What the learner takes from a support set, with a leading task axis."""
+        raise NotImplementedError
+
+    def classify(self, state, query_x, training=False):
+        """Logits `[tasks, queries, way]` of queries `[tasks, queries, ...]`."""
+        raise NotImplementedError
+
+    def deployed_state(self, support):
+        """The state that an adapted classifier keeps: its predictions never depend on the batch."""
+        return self.adapt_state(support, training=False)
+
+    @property
+    def deployed_bn_mode(self):
+        """Statistics of batch normalisation in an adapted classifier."""
+        return "running"
+
+    def deployed_weights(self):
+        """The learner's own weights that `classify` reads beside the state."""
+        return self.network.weights
+
+    def call(self, episode, training=None):
+        state = self.adapt_state(episode.support, training)
+        return self.classify(state, episode.query_x, training)
+
+    def build(self, input_shape):
+        """Build for an episode's shapes, or for the shape of one image, `(height, width, channels)`.
+
+        Fitting, saving and adapting build a learner by themselves; call this to count or load
+        weights before.
+        """
+        if isinstance(input_shape, Episode):
+            input_shape = input_shape.query_x[2:]
+        self.image_shape = tuple(int(size) for size in input_shape)
+        if not self.network.built:
+            self.network(keras.KerasTensor((None, *self.image_shape)))
+        self.built = True
+
+    def get_build_config(self):
+        return {"image_shape": self.image_shape}
+
+    def build_from_config(self, config):
+        if config.get("image_shape") is not None:
+            self.build(tuple(config["image_shape"]))
+
+    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+        """Keras' `compile`; by default cross-entropy on the logits, and accuracy.
+
+        Raises:
+            ValueError: if `loss` is a classification loss by name, which would take the logits
+                for probabilities.
+        """
+        if isinstance(loss, str) and "crossentropy" in loss:
+            raise ValueError(
+                "Learners return logits: pass `loss=None` for the default, or a loss with "
+                f"`from_logits=True`. Received: loss={loss!r}, which expects probabilities"
+            )
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            metrics = ["accuracy"] if metrics is None else metrics
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Keras' `fit` on `Episodes`, any data set of `(Episode, query_y)`, or arrays of the two.
+
+        Builds the learner and its optimizer first, so that both are saved whole.
+
+        Raises:
+            ValueError: if the learner is not built and `x` is a generator, whose shapes cannot be
+                known before it runs.
+        """
+        if not self.built:
+            self.build(_image_shape(x))
+        if self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        """Keras' `evaluate`; `Episodes` are scored from their first one on, the same every time."""
+        with _rewound(x):
+            return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        """Keras' `predict`; `Episodes` are predicted from their first one on."""
+        with _rewound(x):
+            return super().predict(x, *args, **kwargs)
+
+    def adapt(self, support_x, support_y, class_names=None):
+        """Learn the classes of a support set; the learner itself stays as it is.
+
+        Args:
+            support_x: `[items, ...]`, float in [0, 1] or uint8.
+            support_y: `[items]` integers 0 to way - 1, or names; names are sorted.
+            class_names: `way` names, in the order of the integers. Default: the names in
+                `support_y`, or the integers as text.
+
+        Returns:
+            A `Classifier`: images `[batch, ...]` to probabilities `[batch, way]`.
+
+        Raises:
+            ValueError: if lengths, shapes, labels or names do not fit.
+        """
+        images = to_float(support_x, "support_x")
+        labels, class_names = _labels_and_names(support_y, class_names, len(images))
+        if self.image_shape is None:
+            self.build(images.shape[1:])
+        if images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"Argument `support_x` must have the shape [items, *{self.image_shape}] that the "
+                f"learner was built for. Received: support_x.shape={images.shape}"
+            )
+        one_hot = np.eye(len(class_names), dtype="float32")[labels]
+        support = Support(ops.convert_to_tensor(images[None]), ops.convert_to_tensor(one_hot[None]))
+        return Classifier(self, self.deployed_state(support), class_names)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "network": keras.saving.serialize_keras_object(self.network),
+            "bn_mode": self.bn_mode,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        network = keras.saving.deserialize_keras_object(config.pop("network"))
+        return cls(network, **config)
+
+
+def _image_shape(x):
+    """Shape of one query in the data given to `fit`."""
+    if hasattr(x, "element_spec"):
+        x = x.element_spec[0]
+    elif not isinstance(x, Episode) and hasattr(x, "__getitem__"):
+        x = x[0][0]
+    if not isinstance(x, Episode):
+        raise ValueError(
+            "Expected `kmeta.Episodes`, or a data set of `(Episode, query_y)`; with a generator, "
+            f"call `build(image_shape)` before `fit`. Received: {type(x).__name__}"
+        )
+    return tuple(x.query_x.shape)[2:]
+
+
+class _rewound:
+    """While inside, episodes that know epochs stand at their first; afterwards where they were."""
+
+    def __init__(self, episodes):
+        self.episodes = episodes if hasattr(episodes, "epoch") else None
+
+    def __enter__(self):
+        if self.episodes is not None:
+            self.epoch, self.episodes.epoch = self.episodes.epoch, 0
+
+    def __exit__(self, *_):
+        if self.episodes is not None:
+            self.episodes.epoch = self.epoch
+
+
+def _labels_and_names(support_y, class_names, items):
+    labels = np.asarray(support_y)
+    if labels.ndim != 1 or len(labels) != items:
+        raise ValueError(
+            f"Argument `support_y` must hold one label for each of the {items} items of "
+            f"`support_x`. Received: support_y.shape={labels.shape}"
+        )
+    if labels.dtype.kind in "US":
+        if class_names is not None:
+            raise ValueError(
+                "Argument `class_names` must be left out when `support_y` holds names. "
+                f"Received: class_names={class_names!r}"
+            )
+        names, labels = np.unique(labels.astype(str), return_inverse=True)
+        class_names = names.tolist()
+    elif labels.dtype.kind not in "iu":
+        raise ValueError(
+            "Argument `support_y` must hold integers or names. "
+            f"Received: support_y.dtype={labels.dtype}"
+        )
+    way = int(labels.max()) + 1 if class_names is None else len(class_names)
+    class_names = [str(name) for name in (range(way) if class_names is None else class_names)]
+    if len(set(class_names)) != way:
+        raise ValueError(
+            f"Argument `class_names` must not repeat a name. Received: class_names={class_names}"
+        )
+    found = set(labels.tolist())
+    if found != set(range(way)) or way < 2:
+        raise ValueError(
+            f"Argument `support_y` must hold every label from 0 to {max(way, 2) - 1} at least "
+            f"once. Received: {sorted(found)[:20]}"
+        )
+    return labels, class_names

@@ -1,0 +1,149 @@
+"""Differentiation, loops over tasks and fused operations, for the TensorFlow backend.
+
+The rest of the mathematics is written in `keras.ops`; another backend needs its own version of this
+file and nothing else.
+"""
+
+import contextlib
+import threading
+
+import tensorflow as tf
+from keras import tree
+
+_lock = threading.Lock()
+_depth = 0
+_stock_moments = None
+
+
+def _moments(x, axes, shift=None, keepdims=False, name=None):
+    """`tf.nn.moments` without its `stop_gradient` at the mean."""
+    del shift, name
+    dtype = x.dtype
+    x = tf.cast(x, tf.float32) if dtype in (tf.float16, tf.bfloat16) else x
+    mean = tf.reduce_mean(x, axes, keepdims=True)
+    variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=keepdims)
+    mean = mean if keepdims else tf.squeeze(mean, axes)
+    return tf.cast(mean, dtype), tf.cast(variance, dtype)
+
+
+@contextlib.contextmanager
+def exact_moments():
+    """Inside, second derivatives through `tf.nn.moments` and `keras.ops.moments` are exact.
+
+    TensorFlow computes the variance with `stop_gradient(mean)`. Values and first derivatives are
+    right, since the derivative of the variance by the mean is zero; second derivatives are not, and
+    with them every gradient of a gradient through `keras.layers.BatchNormalization`,
+    `LayerNormalization` and `GroupNormalization`. Only operations recorded inside are affected.
+    Nests, and may be entered by several threads at once.
+    """
+    global _depth, _stock_moments
+    with _lock:
+        if _depth == 0:
+            _stock_moments, tf.nn.moments = tf.nn.moments, _moments
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                tf.nn.moments = _stock_moments
+
+
+def inside_exact_moments():
+    """Whether the caller runs inside `exact_moments()`."""
+    return _depth > 0
+
+
+def read(variables):
+    """Values of Keras variables as plain tensors, which `value_and_gradients` can watch."""
+    return [tf.convert_to_tensor(variable.value) for variable in variables]
+
+
+def value_and_gradients(function, weights):
+    """Value of `function` and its gradients; may be nested to any order.
+
+    Args:
+        function: takes a list of tensors like `weights`, returns `(loss, extra)` with a scalar
+            loss and any structure `extra`.
+        weights: list of tensors.
+
+    Returns:
+        `((loss, extra), gradients)`; the gradient of a weight that the loss does not depend on is
+        zero.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(weights)
+        loss, extra = function(weights)
+    gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return (loss, extra), gradients
+
+
+def map_tasks(function, inputs, output_dtypes):
+    """Apply `function` to one task at a time and stack the results.
+
+    Args:
+        function: takes a structure like `inputs` without its leading axis.
+        inputs: structure of tensors `[tasks, ...]`.
+        output_dtypes: structure of dtypes, one for each tensor that `function` returns.
+
+    Returns:
+        The structure that `function` returns, each tensor with a leading `tasks` axis.
+    """
+    if tree.flatten(inputs)[0].shape[0] == 1:  # no loop: one adapted classifier exports flat
+        output = function(tree.map_structure(lambda x: x[0], inputs))
+        return tree.map_structure(lambda x: x[None], output)
+    return tf.map_fn(function, inputs, fn_output_signature=output_dtypes)
+
+
+def mean_over_tasks(function, inputs):
+    """Mean of a function of one task, holding the graph of one task in memory at a time.
+
+    Args:
+        function: takes one task (a structure like `inputs` without its leading axis), returns
+            `(averaged, stacked)`: a structure of tensors to average over tasks and one tensor to
+            stack. Shapes must not depend on the task.
+        inputs: structure of tensors `[tasks, ...]`.
+
+    Returns:
+        `(averaged, stacked)`, the second with a leading `tasks` axis.
+    """
+    tasks = tf.shape(tree.flatten(inputs)[0])[0]
+
+    def one(index):
+        return function(tree.map_structure(lambda x: x[index], inputs))
+
+    def add(index, total, stack):
+        averaged, stacked = one(index)
+        return index + 1, tree.map_structure(tf.add, total, averaged), stack.write(index, stacked)
+
+    if not tf.executing_eagerly():
+        one = tf.function(one, autograph=False)  # traced once, used for the first task and the rest
+    averaged, stacked = one(tf.constant(0))
+    stack = tf.TensorArray(stacked.dtype, size=tasks, element_shape=stacked.shape)
+    _, total, stack = tf.while_loop(
+        lambda index, *_: index < tasks,
+        add,
+        (tf.constant(1), averaged, stack.write(0, stacked)),
+        parallel_iterations=1,
+    )
+    return tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total), stack.stack()
+
+
+def fused_batch_norm(x, gamma, beta, epsilon):
+    """Batch normalisation by the batch's own statistics as one operation.
+
+    Derivatives of `y` are exact to second order. The mean and the variance have no gradient, so
+    it is not for use where later computations differentiate through them.
+
+    Args:
+        x: `[batch, height, width, channels]` float32.
+        gamma, beta: `[channels]`.
+        epsilon: added to the variance.
+
+    Returns:
+        `(y, mean, variance)`, the variance being the biased one, as in Keras.
+    """
+    y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon)
+    count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)  # the operation returns n/(n-1) times
+    return y, mean, variance * (count - 1.0) / count

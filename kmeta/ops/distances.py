@@ -1,0 +1,57 @@
+"""Distances and similarities between embedded queries and embedded support items or prototypes."""
+
+from keras import ops
+
+
+def _check_pair(a, b):
+    if len(a.shape) != len(b.shape) or len(a.shape) < 2 or a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            "Expected two tensors of shapes `[..., n, features]` and `[..., m, features]`. "
+            f"Received: a.shape={tuple(a.shape)}, b.shape={tuple(b.shape)}"
+        )
+
+
+def squared_euclidean(a, b):
+    """Squared Euclidean distance, `d(a, b) = sum_k (a_k - b_k)^2` (Snell et al. 2017, section 2.4).
+
+    Written as `|a|^2 - 2 a.b + |b|^2` after both sides are moved by the mean of `b`, which leaves
+    the distance as it is and keeps rounding errors small when points lie far from the origin.
+
+    Args:
+        a: `[..., n, features]`.
+        b: `[..., m, features]`.
+
+    Returns:
+        `[..., n, m]` distances, zero or greater up to rounding.
+
+    Raises:
+        ValueError: if ranks or feature counts differ.
+    """
+    _check_pair(a, b)
+    centre = ops.mean(b, axis=-2, keepdims=True)
+    a, b = a - centre, b - centre
+    a_norm = ops.sum(ops.square(a), axis=-1, keepdims=True)
+    b_norm = ops.expand_dims(ops.sum(ops.square(b), axis=-1), -2)
+    return a_norm - 2.0 * ops.matmul(a, ops.swapaxes(b, -1, -2)) + b_norm
+
+
+def unit_vectors(x, epsilon=1e-12):
+    """`x / sqrt(sum x^2 + epsilon)` over the last axis; finite, gradient included, where `x` is 0."""
+    return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + epsilon)
+
+
+def cosine_similarity(a, b):
+    """Cosine of the angle between vectors, in [-1, 1] (Vinyals et al. 2016, section 2.1.1).
+
+    Args:
+        a: `[..., n, features]`.
+        b: `[..., m, features]`.
+
+    Returns:
+        `[..., n, m]`; 0 where a vector is all zeros.
+
+    Raises:
+        ValueError: if ranks or feature counts differ.
+    """
+    _check_pair(a, b)
+    return ops.matmul(unit_vectors(a), ops.swapaxes(unit_vectors(b), -1, -2))

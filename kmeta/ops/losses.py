@@ -1,0 +1,20 @@
+"""Losses over support sets, where rows of zeros in the labels are padding."""
+
+from keras import ops
+
+
+def support_cross_entropy(logits, labels):
+    """Mean cross-entropy of one support set.
+
+    `L = -1/n * sum_i sum_c y_ic log softmax(z_i)_c` over the n rows that are not padding.
+
+    Args:
+        logits: `[items, way]`.
+        labels: `[items, way]` one-hot; rows of zeros do not count.
+
+    Returns:
+        Scalar, zero or greater.
+    """
+    labels = ops.cast(labels, logits.dtype)
+    total = -ops.sum(labels * ops.log_softmax(logits, axis=-1))
+    return total / ops.maximum(ops.sum(labels), 1.0)

@@ -1,0 +1,30 @@
+"""Class prototypes."""
+
+from keras import ops
+
+
+def class_means(embedded, labels):
+    """Mean of the embedded support items of each class (Snell et al. 2017, equation 1).
+
+    `c_k = 1 / |S_k| * sum_{(x_i, y_i) in S_k} f(x_i)`
+
+    Args:
+        embedded: `[tasks, items, features]`.
+        labels: `[tasks, items, way]` one-hot; rows of zeros (padding) do not count.
+
+    Returns:
+        `[tasks, way, features]`. A class without items has a prototype of zeros.
+
+    Raises:
+        ValueError: if the two do not hold the same number of items.
+    """
+    if len(embedded.shape) != 3 or len(labels.shape) != 3 or embedded.shape[1] != labels.shape[1]:
+        raise ValueError(
+            "Expected `embedded` of shape `[tasks, items, features]` and `labels` of shape "
+            f"`[tasks, items, way]`. Received: embedded.shape={tuple(embedded.shape)}, "
+            f"labels.shape={tuple(labels.shape)}"
+        )
+    labels = ops.cast(labels, embedded.dtype)
+    totals = ops.matmul(ops.swapaxes(labels, 1, 2), embedded)
+    counts = ops.expand_dims(ops.sum(labels, axis=1), -1)
+    return totals / ops.maximum(counts, 1.0)
