@@ -121,12 +121,12 @@ class MetaLearner(keras.Model):
 
     def evaluate(self, x=None, *args, **kwargs):
         """Keras' `evaluate`; `Episodes` are scored from their first one on, the same every time."""
-        with _rewound(x):
+        with rewound(x):
             return super().evaluate(x, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
         """Keras' `predict`; `Episodes` are predicted from their first one on."""
-        with _rewound(x):
+        with rewound(x):
             return super().predict(x, *args, **kwargs)
 
     def adapt(self, support_x, support_y, class_names=None):
@@ -185,7 +185,7 @@ def _image_shape(x):
     return tuple(x.query_x.shape)[2:]
 
 
-class _rewound:
+class rewound:
     """While inside, episodes that know epochs stand at their first; afterwards where they were."""
 
     def __init__(self, episodes):
