@@ -4,45 +4,65 @@ Names load on first use: `import kmeta.data` imports neither Keras nor TensorFlo
 """
 
 import difflib
+import functools
 import importlib
 import inspect
 
+__all__ = [
+    "Dataset",
+    "Episodes",
+    "Limits",
+    "SinusoidEpisodes",
+    "draw_episode",
+    "from_arrays",
+    "from_directory",
+    "load",
+]
 _HOMES = {
     "Dataset": "dataset",
     "Episodes": "episodes",
+    "Limits": "files",
+    "SinusoidEpisodes": "sinusoid",
+    "draw_episode": "picture",
     "from_arrays": "dataset",
+    "from_directory": "directory",
 }
-_SOURCES = {
-    "omniglot": "omniglot",
-}
-__all__ = sorted([*_HOMES, "load"])
+_SOURCES = {"cifar-fs": "cifar_fs", "glyphs": "glyphs", "omniglot": "omniglot"}
 
 
 def load(name, split, data_dir=None, **options):
     """Return one split of a named data set as a `Dataset`.
 
-    name: "omniglot" (see `kmeta.data.omniglot.load`).
-    split: which part; every source has its own.
-    data_dir: folder in which the source looks for its files, besides `$KMETA_DATA`.
-    **options: of the source.
+    name: "omniglot", "cifar-fs", "glyphs" (drawn by the library itself, always at hand), or
+        "tfds:" and the name of a set of TensorFlow Datasets, such as "tfds:mnist".
+    split: which part; most have "train", "val" and "test".
+    data_dir: folder in which the source looks for its files, before `$KMETA_DATA`.
+    **options: of the source, which `kmeta.data.omniglot.load`, `kmeta.data.cifar_fs.load`,
+        `kmeta.data.glyphs.load` and `kmeta.data.tfds_source.load` describe.
 
     Raises ValueError where the name, the split or an option is unknown, and FileNotFoundError where
     the data are in none of the places looked in.
     """
     source = _source(name)
-    known = list(inspect.signature(source).parameters)[2:]
+    parameters = [item for item in inspect.signature(source).parameters if item != "name"]
+    known = [item for item in parameters if item not in ("split", "data_dir")]
     for option in options:
         if option not in known:
-            raise ValueError(f"Unknown option for {name!r}; it has {known}. Received: {option!r}")
-    return source(split, data_dir, **options)
+            raise ValueError(f"Options of {name!r} are {known}. Received: {option!r}")
+    return source(split=split, data_dir=data_dir, **options)
 
 
 def _source(name):
+    if isinstance(name, str) and name.startswith("tfds:"):
+        from kmeta.data import tfds_source
+
+        return functools.partial(tfds_source.load, name.removeprefix("tfds:"))
     if not isinstance(name, str) or name not in _SOURCES:
-        near = difflib.get_close_matches(str(name), _SOURCES, 1)
+        near = difflib.get_close_matches(str(name).lower(), _SOURCES, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"Argument `name` must be one of {sorted(_SOURCES)}.{hint} Received: name={name!r}"
+            f'Argument `name` must be one of {sorted(_SOURCES)} or "tfds:<name>".{hint} '
+            f"Received: name={name!r}"
         )
     return importlib.import_module(f"kmeta.data.{_SOURCES[name]}").load
 

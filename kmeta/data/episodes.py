@@ -85,8 +85,7 @@ class Episodes(EpisodeStream):
 
         A class turned by 90 degrees has "@90" after its name.
         """
-        first = (self.epoch * self.steps + range(self.steps)[index]) * self.tasks_per_step
-        classes = self.sampler.draw(first, self.tasks_per_step).classes
+        classes = self.sampler.draw(self.first_task(index), self.tasks_per_step).classes
         return [tuple(self._name(number) for number in task) for task in classes]
 
     def manifest(self):

@@ -6,13 +6,29 @@ import stat
 import struct
 import zipfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-MAX_PIXELS = 64_000_000
-MIB = 2**20
+
+
+class Limits(NamedTuple):
+    """How much a picture or an archive may unpack to.
+
+    max_pixels: pixels of one picture.
+    max_file_bytes, max_total_bytes: one entry of an archive, and all together.
+    max_ratio: how many times larger than the archive its entries may be together.
+    """
+
+    max_pixels: int = 64_000_000
+    max_file_bytes: int = 64 * 2**20
+    max_total_bytes: int = 8 * 2**30
+    max_ratio: int = 200
+
+
+LIMITS = Limits()
 
 
 class FileTree:
@@ -21,27 +37,31 @@ class FileTree:
     Hidden files and folders (".name") and "__MACOSX" are left out.
 
     path: folder or ".zip" file.
-    max_file_bytes, max_total_bytes, max_ratio: how large one entry and all entries of an archive
-        may unpack to, and how many times larger than the archive itself.
+    limits: `Limits`, of an archive.
+
+    names: files, sorted. folders: folders with a file in them or without, sorted.
 
     Raises FileNotFoundError where there is no such path, and ValueError where the file is no zip
     archive, an entry would escape from the folder, or the archive is encrypted or unpacks beyond a
     limit. Sizes in an archive are its own claims, and reading stops at the claimed size.
     """
 
-    def __init__(self, path, max_file_bytes=64 * MIB, max_total_bytes=8192 * MIB, max_ratio=200):
+    def __init__(self, path, limits=LIMITS):
         self.path = Path(path)
         self._zip = None
         if self.path.is_dir():
-            found = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-            self.names = [item.relative_to(path).as_posix() for item in found]
+            names, folders = _walk(self.path)
         elif self.path.is_file():
             self._zip = _open_zip(self.path)
-            self._check_entries(max_file_bytes, max_total_bytes, max_ratio)
-            self.names = [entry.filename for entry in self._entries()]
+            entries = self._zip.infolist()
+            self._check([entry for entry in entries if not entry.is_dir()], limits)
+            names = [entry.filename for entry in entries if not entry.is_dir()]
+            folders = [entry.filename.rstrip("/") for entry in entries if entry.is_dir()]
+            folders += [str(parent) for name in names for parent in PurePosixPath(name).parents]
         else:
             raise FileNotFoundError(f"No such folder or zip archive: {self.path}")
-        self.names = sorted(name for name in self.names if not _hidden(name))
+        self.names = sorted(name for name in names if not _hidden(name))
+        self.folders = sorted({name for name in folders if not _hidden(name)})
 
     def read(self, name):
         """Return the bytes of file `name`; raises ValueError where the archive is damaged."""
@@ -59,38 +79,35 @@ class FileTree:
         if self._zip is not None:
             self._zip.close()
 
-    def _entries(self):
-        return [entry for entry in self._zip.infolist() if not entry.is_dir()]
-
-    def _check_entries(self, max_file_bytes, max_total_bytes, max_ratio):
-        total = 0
-        for entry in self._entries():
+    def _check(self, entries, limits):
+        for entry in entries:
             if _escapes(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
                 raise ValueError(
-                    f"Archive entries must be plain files inside the archive's folder. "
+                    "Archive entries must be plain files inside the archive's folder. "
                     f"Received: {entry.filename!r} in {self.path}"
                 )
             if entry.flag_bits & 1:
                 raise ValueError(f"Archive must not be encrypted. Received: {self.path}")
-            if entry.file_size > max_file_bytes:
+            if entry.file_size > limits.max_file_bytes:
                 raise ValueError(
-                    f"Archive entries may unpack to {max_file_bytes} bytes (`max_file_bytes`). "
+                    "An archive entry may unpack to `max_file_bytes`="
+                    f"{limits.max_file_bytes} bytes. "
                     f"Received: {entry.filename!r} of {entry.file_size} bytes in {self.path}"
                 )
-            total += entry.file_size
-        if total > max_total_bytes:
+        total, packed = sum(entry.file_size for entry in entries), self.path.stat().st_size
+        if total > limits.max_total_bytes:
             raise ValueError(
-                f"An archive may unpack to {max_total_bytes} bytes in all (`max_total_bytes`). "
+                f"An archive may unpack to `max_total_bytes`={limits.max_total_bytes} bytes. "
                 f"Received: {total} bytes in {self.path}"
             )
-        if total > max_ratio * self.path.stat().st_size:
+        if total > limits.max_ratio * packed:
             raise ValueError(
-                f"An archive may unpack to {max_ratio} times its size (`max_ratio`). "
-                f"Received: {total} bytes in {self.path} of {self.path.stat().st_size} bytes"
+                f"An archive may unpack to `max_ratio`={limits.max_ratio} times its size. "
+                f"Received: {total} bytes out of {packed} in {self.path}"
             )
 
 
-def decode(data, where, max_pixels=MAX_PIXELS):
+def decode(data, where, max_pixels=LIMITS.max_pixels):
     """Return the PIL image in `data`, loaded.
 
     data: bytes of a PNG, JPEG, GIF, BMP or WebP file. where: its name, for messages.
@@ -115,25 +132,34 @@ def decode(data, where, max_pixels=MAX_PIXELS):
 def find(names, data_dir, folder):
     """Return `{name: path}` of the folders or zip archives found under each of `names`.
 
-    Looks for `name` and `name.zip` in `data_dir`, `data_dir/folder`, `$KMETA_DATA` and
-    `$KMETA_DATA/folder`, in this order.
+    Looks for `name` and `name.zip` in `data_dir`, `data_dir/folder`, `$KMETA_DATA/folder` and
+    `$KMETA_DATA`, in this order. Raises FileNotFoundError where `data_dir` is no folder.
     """
-    places = [place for base in bases(data_dir) for place in (base, base / folder)]
     found = {}
     for name in names:
-        for place in places:
+        for place in places(data_dir, folder):
             for path in (place / name, place / f"{name}.zip"):
-                if name not in found and path.exists():
-                    found[name] = path
+                if path.exists():
+                    found.setdefault(name, path)
     return found
 
 
-def bases(data_dir):
-    """Return the folders to look in; raises FileNotFoundError where `data_dir` is none."""
+def places(data_dir, folder):
+    """Return the folders that `find` looks in."""
     if data_dir is not None and not Path(data_dir).is_dir():
         raise FileNotFoundError(f"No such folder: data_dir={str(data_dir)!r}")
-    given = [data_dir, os.environ.get("KMETA_DATA")]
-    return [Path(base) for base in given if base]
+    shared = os.environ.get("KMETA_DATA")
+    own = [Path(data_dir), Path(data_dir, folder)] if data_dir is not None else []
+    return own + ([Path(shared, folder), Path(shared)] if shared else [])
+
+
+def _walk(path):
+    names, folders = [], []
+    for here, below, files in os.walk(path):
+        at = Path(here).relative_to(path)
+        names += [(at / name).as_posix() for name in files]
+        folders += [(at / name).as_posix() for name in below]
+    return names, folders
 
 
 def _open_zip(path):
@@ -151,4 +177,6 @@ def _escapes(name):
 
 
 def _hidden(name):
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    return name == "." or any(
+        part.startswith(".") or part == "__MACOSX" for part in name.split("/")
+    )

@@ -3,10 +3,10 @@
 import numpy as np
 from PIL import Image
 
-from kmeta.data import split_lists
+from kmeta.data import split_lists, tfds_source
 from kmeta.data.checks import one_of, seed_number, true_or_false, whole_number
 from kmeta.data.dataset import Dataset
-from kmeta.data.files import FileTree, bases, decode, find
+from kmeta.data.files import FileTree, decode, find, places
 
 SIDE = 105
 DRAWINGS = 20
@@ -49,12 +49,18 @@ def load(split, data_dir=None, size=28, antialias=False, invert=False, seed=0, d
     size = None if size is None else whole_number("size", size)
     antialias = true_or_false("antialias", antialias)
     paper_is_white = true_or_false("invert", invert)
+    halves = _locate(chosen, data_dir)
+    if halves is not None:
+        drawings = _read(halves, chosen)
+    elif true_or_false("download", download):
+        drawings = _downloaded(chosen, data_dir)
+    else:
+        raise FileNotFoundError(_absent(data_dir))
     images, labels = [], []
-    for half, path in _locate(chosen, data_dir, true_or_false("download", download)).items():
-        for name, drawings in _read(path, half, chosen, size, antialias):
-            images.append(drawings)
-            labels += [name] * len(drawings)
-    images = np.concatenate(images)[..., None]
+    for name, image in drawings:
+        images.append(shrink(image, size, antialias))
+        labels.append(name)
+    images = np.stack(images)[..., None]
     names, labels = np.unique(labels, return_inverse=True)
     images = images if paper_is_white else 255 - images
     return Dataset(images, labels, tuple(names.tolist()), f"omniglot-{split}")
@@ -88,37 +94,52 @@ def _vinyals(name):
     return next((split for split, listed in held_out.items() if alphabet in listed), "train")
 
 
-def _locate(chosen, data_dir, download):
+def _locate(chosen, data_dir):
+    """Return `{half: path}` of the halves that hold the chosen characters; None if one lacks."""
     alphabets = {name.split("/")[0] for name in chosen}
     needed = [half for half, listed in HALVES.items() if alphabets & set(listed)]
     found = find(needed, data_dir, "omniglot")
-    missing = [half for half in needed if half not in found]
-    if not missing:
-        return {half: found[half] for half in needed}
-    raise FileNotFoundError(
-        f"No folder {missing[0]} and no {missing[0]}.zip in data_dir, data_dir/omniglot, "
-        f"$KMETA_DATA or $KMETA_DATA/omniglot. Received: data_dir={data_dir!r}, looked under "
-        f"{[str(base) for base in bases(data_dir)]}"
+    return found if len(found) == len(needed) else None
+
+
+def _absent(data_dir):
+    looked = [str(place) for place in places(data_dir, "omniglot")]
+    return (
+        "No images_background and images_evaluation of Omniglot, neither folders nor zip archives. "
+        f"Received: data_dir={data_dir!r}, looked in {looked}"
     )
 
 
-def _read(path, half, chosen, size, antialias):
-    """Yield every chosen character of one half with its drawings, uint8 `[20, side, side]`."""
-    with FileTree(path) as tree:
-        drawings = {}
-        for entry in tree.names:
-            parts = entry.split("/")
-            if entry.endswith(".png") and len(parts) >= 3:
-                drawings.setdefault("/".join(parts[-3:-1]), []).append(entry)
-        _check_counts(drawings, half, path)
-        for name in sorted(set(chosen) & set(drawings)):
-            entries = drawings[name]
-            yield (
-                name,
-                np.stack(
-                    [_pixels(tree.read(e), f"{e} in {path}", size, antialias) for e in entries]
-                ),
-            )
+def _read(halves, chosen):
+    """Yield (name, picture) of every drawing of the chosen characters."""
+    for half, path in halves.items():
+        with FileTree(path) as tree:
+            drawings = {}
+            for entry in tree.names:
+                parts = entry.split("/")
+                if entry.endswith(".png") and len(parts) >= 3:
+                    drawings.setdefault("/".join(parts[-3:-1]), []).append(entry)
+            _check_counts(drawings, half, path)
+            for name in sorted(set(chosen) & set(drawings)):
+                for entry in drawings[name]:
+                    yield name, _checked(decode(tree.read(entry), f"{entry} in {path}"), entry)
+
+
+def _downloaded(chosen, data_dir):
+    """Yield the same out of TensorFlow Datasets, which downloads the files if need be."""
+    try:
+        builder = tfds_source.prepare("omniglot", data_dir)
+    except Exception as error:
+        raise FileNotFoundError(
+            f"{_absent(data_dir)}. Downloading them failed: {type(error).__name__}: {error}"
+        ) from error
+    alphabets = builder.info.features["alphabet"].names
+    wanted = set(chosen)
+    for part in ("train", "test"):
+        for item in tfds_source.examples(builder, part):
+            name = f"{alphabets[item['alphabet']]}/character{item['alphabet_char_id'] + 1:02d}"
+            if name in wanted:
+                yield name, _checked(Image.fromarray(item["image"][..., 0]), name)
 
 
 def _check_counts(drawings, half, path):
@@ -137,11 +158,10 @@ def _check_counts(drawings, half, path):
             )
 
 
-def _pixels(data, where, size, antialias):
-    image = decode(data, where)
+def _checked(image, where):
     if image.size != (SIDE, SIDE):
         raise ValueError(f"Drawings must be {SIDE} x {SIDE}. Received: {image.size} of {where}")
-    return shrink(image, size, antialias)
+    return image
 
 
 def shrink(image, size, antialias):

@@ -68,7 +68,7 @@ class Sampler:
         """Return the `Draw` of tasks `first`, ..., `first + tasks - 1`."""
         way, query, (low, high) = self.way, self.query, self.shot
         sizes = [way, way, way * (high + query), way * high, way * query]
-        numbers = _random_rows(self.seed, first, tasks, sum(sizes))
+        numbers = random_rows(self.seed, first, tasks, sum(sizes))
         for_class, for_shot, for_image, s_key, q_key = np.split(numbers, np.cumsum(sizes)[:-1], 1)
 
         classes = pick(for_class, np.full(tasks, self.classes))
@@ -125,7 +125,8 @@ def pick(numbers, counts):
     return np.concatenate(drawn, axis=1)
 
 
-def _random_rows(seed, first, tasks, size):
+def random_rows(seed, first, tasks, size):
+    """Return float64 `[tasks, size]` uniform in [0, 1): row `i` depends on `(seed, first + i)`."""
     return np.stack([np.random.default_rng([seed, first + i]).random(size) for i in range(tasks)])
 
 

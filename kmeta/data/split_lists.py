@@ -109,7 +109,7 @@ VINYALS_TEST = (
 VINYALS_TEST_CHARACTERS = {"Gurmukhi": (42, 43, 44, 45)}  # its other 41 are for training
 
 # CIFAR-FS (Bertinetto et al. 2019): 64, 16 and 20 of the classes of CIFAR-100.
-CIFAR_FS = {
+_CIFAR_FS = {
     "train": """
         apple aquarium_fish bear bee bottle bowl boy bridge bus can castle caterpillar chair clock
         cloud cockroach couch cup dinosaur dolphin elephant forest girl hamster house kangaroo
@@ -117,13 +117,14 @@ CIFAR_FS = {
         palm_tree pear pine_tree plate porcupine possum rabbit raccoon ray road seal shrew skunk
         skyscraper snake spider squirrel streetcar sunflower tank tiger train trout tulip turtle
         willow_tree wolf
-    """.split(),
+    """,
     "val": """
         beaver beetle butterfly camel cattle crab crocodile flatfish lamp maple_tree motorcycle
         otter sea shark television tractor
-    """.split(),
+    """,
     "test": """
         baby bed bicycle chimpanzee fox leopard man pickup_truck plain poppy rocket rose snail
         sweet_pepper table telephone wardrobe whale woman worm
-    """.split(),
+    """,
 }
+CIFAR_FS = {split: tuple(names.split()) for split, names in _CIFAR_FS.items()}

@@ -33,10 +33,17 @@ class EpisodeStream(keras.utils.PyDataset):
         return self.steps
 
     def __getitem__(self, index):
+        return self.draw_tasks(self.first_task(index))
+
+    def first_task(self, index):
+        """Return the number of the first task in item `index` of this epoch.
+
+        Raises IndexError where `index` is not in `-steps..steps-1`.
+        """
         place = index + self.steps if index < 0 else index
         if not 0 <= place < self.steps:
             raise IndexError(f"Index must be in 0..{self.steps - 1}. Received: {index}")
-        return self.draw_tasks((self.epoch * self.steps + int(place)) * self.tasks_per_step)
+        return (self.epoch * self.steps + int(place)) * self.tasks_per_step
 
     def __iter__(self):
         for index in range(self.steps):

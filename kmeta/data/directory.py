@@ -1,0 +1,96 @@
+"""A user's own pictures: a folder, or a zip archive, with one sub-folder a class."""
+
+import warnings
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from kmeta.data.checks import one_of, true_or_false
+from kmeta.data.dataset import Dataset
+from kmeta.data.files import LIMITS, FileTree, decode
+from kmeta.data.pixels import plain, side_lengths, stack, to_array
+
+READABLE = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+UNREADABLE = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".svg", ".ppm", ".pgm")
+
+
+def from_directory(path, size=None, channels=None, name=None, skip_unreadable=False, limits=LIMITS):
+    """Return the `Dataset` of a folder or ".zip" archive that has one sub-folder for each class.
+
+    PNG, JPEG, GIF (first frame), BMP and WebP are read; pictures may lie deeper inside their class
+    folder, and an archive may hold everything in one folder of its own. Other files, hidden ones
+    and "__MACOSX" are passed over; pictures in other formats are unreadable. Orientation marks of
+    cameras are applied, transparent pixels become white. Classes may have unequal counts.
+
+    size: side in pixels, or `(height, width)`, to which every picture is resized without regard to
+        its proportions; None needs pictures of one size.
+    channels: 1 for grey, 3 for colour, None for grey where all pictures are grey, else colour.
+    name: of the data set; None takes the folder's.
+    skip_unreadable: True leaves out unreadable pictures with a warning that names them.
+    limits: `kmeta.data.Limits` on pixels and on what an archive may unpack to.
+
+    Raises FileNotFoundError where the path does not exist. Raises ValueError where there are fewer
+    than two classes, a class has no picture, a picture is outside the class folders or unreadable,
+    sizes differ and no `size` is given, or an archive is unsafe.
+    """
+    size = side_lengths(size)
+    one_of("channels", channels, (None, 1, 3))
+    skip_unreadable = true_or_false("skip_unreadable", skip_unreadable)
+    with FileTree(path, limits) as tree:
+        classes = _classes(tree)
+        arrays, labels, names, bad = [], [], [], []
+        for label, (folder, files) in enumerate(classes.items()):
+            for file in files:
+                try:
+                    image = plain(decode(tree.read(file), f"{file} in {path}", limits.max_pixels))
+                except ValueError as error:
+                    if not skip_unreadable:
+                        raise
+                    bad.append(str(error))
+                    continue
+                arrays.append(to_array(image, size, channels))
+                labels.append(label)
+                names.append(file)
+            if label not in labels[-1:]:
+                raise ValueError(f"Every class needs a picture. Received: none in {folder!r}")
+    if bad:
+        warnings.warn(f"Left out {len(bad)} pictures: {'; '.join(bad)}", stacklevel=2)
+    title = Path(path).stem if name is None else name
+    return Dataset(stack(arrays, names), np.array(labels), tuple(map(_last, classes)), title)
+
+
+def _classes(tree):
+    """Return `{class folder: its picture files}`, sorted by name."""
+    root = _root(tree)
+    folders = [item for item in tree.folders if str(PurePosixPath(item).parent) == root]
+    if len(folders) < 2:
+        found = f"only {_last(folders[0])!r}" if folders else "no sub-folder"
+        raise ValueError(
+            f"Argument `path` must have a sub-folder for each of at least two classes. "
+            f"Received: {found} in {tree.path}"
+        )
+    files = {folder: [] for folder in folders}
+    for file in filter(_is_picture, tree.names):
+        folder = next((f for f in folders if file.startswith(f + "/")), None)
+        if folder is None:
+            raise ValueError(
+                "Pictures must lie in the sub-folder of their class. "
+                f"Received: {file!r} in {tree.path}"
+            )
+        files[folder].append(file)
+    return files
+
+
+def _root(tree):
+    """The folder of the class folders: that of the archive, or the only one in it."""
+    top = [item for item in tree.folders if "/" not in item]
+    nested = any("/" in item for item in tree.folders)
+    return top[0] if tree.path.is_file() and len(top) == 1 and nested else "."
+
+
+def _last(folder):
+    return PurePosixPath(folder).name
+
+
+def _is_picture(name):
+    return name.lower().endswith(READABLE + UNREADABLE)

@@ -1,0 +1,49 @@
+"""Sine waves: the regression tasks of Finn et al. (2017), section 5.1."""
+
+import numpy as np
+
+from kmeta.data.checks import whole_number
+from kmeta.data.sampler import random_rows
+from kmeta.data.stream import EpisodeStream
+from kmeta.episode import Episode, Support
+
+AMPLITUDE = (0.1, 5.0)
+PHASE = (0.0, np.pi)
+X = (-5.0, 5.0)
+
+
+class SinusoidEpisodes(EpisodeStream):
+    """Tasks `y = A sin(x - phase)`, A ~ U[0.1, 5], phase ~ U[0, pi], x ~ U[-5, 5].
+
+    Each item is `(Episode(Support(x, y), query_x), query_y)`, NumPy float32: support.x and
+    support.y `[tasks, shot, 1]`, query_x and query_y `[tasks, query, 1]`. Finn et al. train with
+    25 tasks a step and 10 points each (section 5.1 and the authors' code, which has the minus sign).
+
+    shot, query: points of a task, each at least 1.
+    tasks_per_step, steps, seed, **kwargs: as in `Episodes`.
+
+    Raises ValueError where an argument is of the wrong kind.
+    """
+
+    def __init__(self, shot=10, query=10, tasks_per_step=25, steps=100, seed=0, **kwargs):
+        super().__init__(tasks_per_step, steps, seed, **kwargs)
+        self.shot = whole_number("shot", shot)
+        self.query = whole_number("query", query)
+
+    def draw_tasks(self, first):
+        """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
+        waves, x = self._numbers(first)
+        y = waves[:, :1] * np.sin(x - waves[:, 1:])
+        x, y = (array.astype(np.float32)[..., None] for array in (x, y))
+        shot = self.shot
+        return Episode(Support(x[:, :shot], y[:, :shot]), x[:, shot:]), y[:, shot:]
+
+    def waves(self, index):
+        """Return amplitude and phase of the tasks of item `index`: float64 `[tasks, 2]`."""
+        return self._numbers(self.first_task(index))[0]
+
+    def _numbers(self, first):
+        size = 2 + self.shot + self.query
+        numbers = random_rows(self.seed, first, self.tasks_per_step, size)
+        low, high = np.array([AMPLITUDE, PHASE]).T
+        return low + numbers[:, :2] * (high - low), X[0] + numbers[:, 2:] * (X[1] - X[0])
