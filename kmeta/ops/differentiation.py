@@ -79,21 +79,26 @@ def value_and_gradients(function, weights):
     return (loss, extra), gradients
 
 
-def map_tasks(function, inputs, output_dtypes):
+def map_tasks(function, inputs):
     """Apply `function` to one task at a time and stack the results.
 
     Args:
-        function: takes a structure like `inputs` without its leading axis.
+        function: takes a structure like `inputs` without its leading axis, returns a structure of
+            tensors whose shapes do not depend on the task.
         inputs: structure of tensors `[tasks, ...]`.
-        output_dtypes: structure of dtypes, one for each tensor that `function` returns.
 
     Returns:
         The structure that `function` returns, each tensor with a leading `tasks` axis.
     """
-    if tree.flatten(inputs)[0].shape[0] == 1:  # no loop: one adapted classifier exports flat
-        output = function(tree.map_structure(lambda x: x[0], inputs))
-        return tree.map_structure(lambda x: x[None], output)
-    return tf.map_fn(function, inputs, fn_output_signature=output_dtypes)
+    tasks = tree.flatten(inputs)[0].shape[0]
+    if tasks == 1 or tf.executing_eagerly():  # no loop: one adapted classifier exports flat
+        outputs = [function(tree.map_structure(lambda x: x[i], inputs)) for i in range(tasks)]
+        return tree.map_structure(lambda *parts: tf.stack(parts), *outputs)
+    function = tf.function(function, autograph=False)
+    one = tree.map_structure(lambda x: tf.TensorSpec(x.shape[1:], x.dtype), inputs)
+    outputs = function.get_concrete_function(one).structured_outputs
+    signature = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), outputs)
+    return tf.map_fn(function, inputs, fn_output_signature=signature)
 
 
 def mean_over_tasks(function, inputs):

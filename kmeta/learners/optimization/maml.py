@@ -87,9 +87,7 @@ class MAML(MetaLearner):
     def classify(self, state, query_x, training=False):
         """Logits `[tasks, queries, way]`, each task under its own weights."""
         return differentiation.map_tasks(
-            lambda task: self._classify_task(*task, training)[0],
-            (state, query_x),
-            self.compute_dtype,
+            lambda task: self._classify_task(*task, training)[0], (state, query_x)
         )
 
     def train_step(self, data):
@@ -122,11 +120,8 @@ class MAML(MetaLearner):
 
     def _adapt_tasks(self, support, training, fixed):
         weights = differentiation.read(self.network.trainable_weights)
-        dtypes = {"weights": [weight.dtype for weight in weights]}
-        if fixed:
-            dtypes["fixed"] = [weight.dtype for weight in self.network.non_trainable_weights]
         return differentiation.map_tasks(
-            lambda task: self._adapt_task(task, weights, training, fixed), support, dtypes
+            lambda task: self._adapt_task(task, weights, training, fixed), support
         )
 
     def _adapt_task(self, support, weights, training, fixed):
