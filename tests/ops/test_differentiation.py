@@ -1,0 +1,103 @@
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kmeta.ops import differentiation
+
+rng = np.random.default_rng(2)
+
+
+def normalise(x, weights):
+    mean, variance = keras.ops.moments(x * weights, axes=[0])
+    return tf.reduce_sum(tf.tanh((x * weights - mean) / tf.sqrt(variance + 1e-3)) ** 3)
+
+
+def hessian_row(x, weights):
+    """Gradient of <gradient, direction> and its central difference."""
+    direction = tf.constant(rng.normal(size=weights.shape))
+
+    def slope(values):
+        (_, _), (gradient,) = differentiation.value_and_gradients(
+            lambda w: (normalise(x, w[0]), None), values
+        )
+        return tf.reduce_sum(gradient * direction), None
+
+    _, (row,) = differentiation.value_and_gradients(slope, [weights])
+    shift = 1e-6 * np.eye(weights.shape[0])
+    difference = [(slope([weights + s])[0] - slope([weights - s])[0]) / 2e-6 for s in shift]
+    return row.numpy(), np.array(difference)
+
+
+def test_second_derivatives_through_moments_are_exact_only_inside():
+    x, weights = tf.constant(rng.normal(size=(6, 3))), tf.constant(rng.normal(size=3))
+    with differentiation.exact_moments():
+        row, difference = hessian_row(x, weights)
+    np.testing.assert_allclose(row, difference, rtol=1e-6, atol=1e-7)
+    row, difference = hessian_row(x, weights)
+    assert abs(row - difference).max() > 1e-3, "stock moments are exact now: drop exact_moments"
+
+
+@pytest.mark.parametrize("keepdims", [True, False])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_moments_have_the_stock_values(keepdims, dtype):
+    x = tf.constant(rng.normal(size=(4, 5, 3)), dtype)
+    stock = tf.nn.moments(x, [0, 1], keepdims=keepdims)
+    with differentiation.exact_moments():
+        ours = tf.nn.moments(x, [0, 1], keepdims=keepdims)
+    for a, b in zip(ours, stock, strict=True):
+        assert a.shape == b.shape and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-2 if dtype == "float16" else 1e-5)
+
+
+def test_exact_moments_nests_survives_errors_and_threads():
+    stock = tf.nn.moments
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with differentiation.exact_moments():
+            entered.set()
+            leave.wait()
+
+    thread = threading.Thread(target=hold)
+    with pytest.raises(RuntimeError), differentiation.exact_moments():
+        thread.start()
+        entered.wait()
+        raise RuntimeError
+    assert tf.nn.moments is not stock  # the other thread is still inside
+    leave.set()
+    thread.join()
+    assert tf.nn.moments is stock
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_map_and_mean_over_tasks(graph):
+    x = tf.constant(rng.normal(size=(5, 3)))
+
+    def both(x):
+        mapped = differentiation.map_tasks(lambda task: {"double": 2 * task}, x)
+        averaged, stacked = differentiation.mean_over_tasks(lambda task: ([task], task**2), x)
+        return mapped["double"], averaged[0], stacked
+
+    double, mean, squares = (tf.function(both) if graph else both)(x)
+    np.testing.assert_allclose(double, 2 * x)
+    np.testing.assert_allclose(mean, np.mean(x, axis=0))
+    np.testing.assert_allclose(squares, np.square(x))
+
+
+def test_weights_that_do_not_matter_have_zero_gradients():
+    weights = [tf.constant(3.0), tf.constant(4.0)]
+    (loss, extra), gradients = differentiation.value_and_gradients(
+        lambda w: (w[0] ** 2, "extra"), weights
+    )
+    assert (float(loss), extra) == (9.0, "extra")
+    assert [float(g) for g in gradients] == [6.0, 0.0]
+
+
+def test_fused_batch_norm_returns_the_biased_variance():
+    x = rng.normal(size=(2, 3, 3, 4)).astype("float32")
+    _, mean, variance = differentiation.fused_batch_norm(x, np.ones(4, "f"), np.zeros(4, "f"), 1e-3)
+    np.testing.assert_allclose(mean, x.mean((0, 1, 2)), atol=1e-6)
+    np.testing.assert_allclose(variance, x.var((0, 1, 2)), rtol=1e-5)
