@@ -1,0 +1,63 @@
+"""Packaging of kmeta. BUILD.md says why each dependency is here."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def read_version():
+    """The version in kmeta/__init__.py, read without importing it."""
+    source = (HERE / "kmeta" / "__init__.py").read_text(encoding="utf-8")
+    return re.findall(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)[0]
+
+
+def read_description():
+    """The landing page; absent only where a build is given nothing but the code."""
+    readme = HERE / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+setup(
+    name="kmeta",
+    version=read_version(),
+    description="Few-shot and meta-learning for Keras, from paper to production",
+    long_description=read_description(),
+    long_description_content_type="text/markdown",
+    author="The kmeta authors",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords="few-shot meta-learning keras tensorflow onnx",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    packages=find_packages(include=["kmeta", "kmeta.*"]),
+    package_data={"kmeta": ["py.typed"], "kmeta.data": ["*.json", "*.npz"]},
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.15,<4",
+        "numpy>=2.0,<3",
+        "pillow>=11",
+        "tf2onnx>=1.17,<2",
+        "onnx>=1.19,<2",
+        "onnxruntime>=1.23,<2",
+        "tensorflow-datasets>=4.9.10,<5",
+        "importlib_resources>=6",
+        "tensorboard>=2.20,<3",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "test": ["pytest>=8.4"],
+        "lint": ["ruff>=0.14", "pyright[nodejs]>=1.1.400"],
+    },
+    entry_points={"console_scripts": ["kmeta = kmeta.cli.main:main"]},
+)
