@@ -1,0 +1,120 @@
+"""`kmeta.export`: write a bundle, and prove it before anybody can see it."""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+
+from kmeta.exporting import manifest, parity, place
+from kmeta.images import to_float
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """What `kmeta.export` wrote.
+
+    path: the bundle's folder, absolute.
+    saved_model_difference, onnx_difference: largest absolute difference of a probability from
+        Keras on the sample.
+    size: of all files, in bytes.
+    """
+
+    path: pathlib.Path
+    saved_model_difference: float
+    onnx_difference: float
+    size: int
+
+    def __str__(self):
+        return (
+            f"Bundle {self.path}: {self.size / 1e6:.2f} MB, largest difference from Keras "
+            f"{self.saved_model_difference:.1e} (SavedModel), {self.onnx_difference:.1e} (ONNX)"
+        )
+
+
+def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
+    """Write a classifier as a bundle that runs without kmeta and without Keras.
+
+    The bundle holds `saved_model/1/` (signature `serving_default`: `images` to `probabilities`),
+    `classifier.onnx` (the same names), `sample.npz` (`images` and the `probabilities` that Keras
+    gives for them) and `manifest.json` (see `kmeta.exporting.manifest`). Images are float32
+    `[batch, *image_shape]` in [0, 1], probabilities `[batch, way]`.
+
+    Both models are loaded in a fresh process that can import neither kmeta nor Keras, and compared
+    with Keras on the sample. Only then does the bundle appear at `directory`, as a whole: after an
+    error, or when the process is killed, what was at `directory` before is still there.
+
+    Args:
+        classifier: `kmeta.Classifier`, as `learner.adapt` returns it.
+        directory: folder of the bundle; new, or empty. Parents are created.
+        sample: images `[n, *image_shape]`, float in [0, 1] or uint8, to verify with and to store.
+            The support images are a good choice. Default: 4 images of uniform noise, the same
+            every time. A single image is taken twice, to verify a batch.
+        overwrite: replace the bundle that is at `directory`. A folder that holds other things is
+            never replaced.
+        tolerance: largest absolute difference of a probability allowed.
+
+    Returns:
+        `ExportReport`.
+
+    Raises:
+        ValueError: if an argument is wrong, if `directory` is in use, if ONNX has no counterpart
+            for an operation of the network, or if a difference is above `tolerance`.
+        RuntimeError: if the fresh process could not run the models.
+    """
+    _check_classifier(classifier)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not tolerance > 0:
+        raise ValueError(
+            f"Argument `tolerance` must be a positive number. Received: tolerance={tolerance!r}"
+        )
+    images = _sample(sample, classifier.image_shape)
+    directory = place.check(directory, overwrite)
+    with place.building(directory) as folder:
+        _write(classifier, images, folder)
+        differences = parity.measure(folder, tolerance)
+        manifest.write(folder, classifier, differences, tolerance)
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return ExportReport(directory, differences["saved_model"], differences["onnx"], size)
+
+
+def _write(classifier, images, folder):
+    from kmeta.exporting import endpoints, onnx_model  # TensorFlow loads here
+
+    probabilities = endpoints.reference(classifier, images)
+    np.savez(folder / "sample.npz", images=images, probabilities=probabilities)
+    table = endpoints.table(classifier)
+    endpoints.save(table, os.fspath(folder / "saved_model" / "1"))
+    onnx_model.save(
+        table["serving_default"],
+        os.fspath(folder / "classifier.onnx"),
+        metadata=manifest.essentials(classifier),
+    )
+
+
+def _check_classifier(classifier):
+    from kmeta.classifier import Classifier
+    from kmeta.learners.meta_learner import MetaLearner
+
+    if isinstance(classifier, MetaLearner):
+        raise ValueError(
+            "Argument `classifier` must be a `kmeta.Classifier`. Received: a learner, "
+            f"{type(classifier).__name__}; adapt it to a support set first: "
+            "`learner.adapt(support_x, support_y)` returns a classifier"
+        )
+    if not isinstance(classifier, Classifier):
+        raise ValueError(
+            "Argument `classifier` must be a `kmeta.Classifier`, as `learner.adapt` returns it. "
+            f"Received: {type(classifier).__name__}"
+        )
+
+
+def _sample(sample, image_shape):
+    if sample is None:
+        return np.random.default_rng(0).random((4, *image_shape), dtype="float32")
+    images = to_float(sample, "sample")
+    if images.shape[1:] != tuple(image_shape):
+        raise ValueError(
+            f"Argument `sample` must have the shape [n, *{tuple(image_shape)}] of the "
+            f"classifier's images. Received: sample.shape={images.shape}"
+        )
+    return np.repeat(images, 2, axis=0) if len(images) == 1 else images

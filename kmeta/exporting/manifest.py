@@ -1,0 +1,133 @@
+"""`manifest.json`: what a bundle is, what it was made of and by what it can be checked.
+
+Keys:
+    format, format_version: `"kmeta.bundle"` and the version of this list, 1.
+    learner: `class_name` as registered with Keras, and its `config`, null where it has none.
+    bn_mode: the statistics of batch normalisation in the classifier.
+    input: `name`, `dtype`, `shape` (null is the batch) and `scaling`, in words.
+    output: `name`, `dtype`, `shape`.
+    class_names: of the columns of the output.
+    signatures: of the SavedModel.
+    parity: largest absolute differences from Keras on the sample, `saved_model` and `onnx`, and
+        the `tolerance` they were held to.
+    versions: of the software that wrote the bundle.
+    files: by path from the bundle's folder, sorted: `sha256` and `size` in bytes.
+"""
+
+import hashlib
+import importlib
+import json
+import pathlib
+import platform
+
+from kmeta.images import SCALING
+
+FORMAT = "kmeta.bundle"
+FORMAT_VERSION = 1
+_KEYS = {"input": dict, "output": dict, "class_names": list, "parity": dict, "files": dict}
+
+
+def essentials(classifier):
+    """Texts that the ONNX file carries as `metadata_props`, for use without a manifest."""
+    return {
+        "kmeta.format_version": str(FORMAT_VERSION),
+        "kmeta.class_names": json.dumps(classifier.class_names, ensure_ascii=False),
+        "kmeta.learner": _learner(classifier.learner)["class_name"],
+        "kmeta.bn_mode": classifier.bn_mode,
+        "kmeta.input_shape": json.dumps(list(classifier.image_shape)),
+        "kmeta.scaling": SCALING,
+        "kmeta.version": _versions()["kmeta"],
+    }
+
+
+def write(folder, classifier, differences, tolerance):
+    """Write the manifest of all files in `folder`."""
+    class_names = classifier.class_names
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "learner": _learner(classifier.learner),
+        "bn_mode": classifier.bn_mode,
+        "input": {
+            "name": "images",
+            "dtype": "float32",
+            "shape": [None, *classifier.image_shape],
+            "scaling": SCALING,
+        },
+        "output": {
+            "name": "probabilities",
+            "dtype": "float32",
+            "shape": [None, len(class_names)],
+        },
+        "class_names": class_names,
+        "signatures": ["serving_default"],
+        "parity": {**differences, "tolerance": tolerance},
+        "versions": _versions(),
+        "files": {
+            path.relative_to(folder).as_posix(): fingerprint(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder):
+    """The manifest of a bundle as a dict.
+
+    Raises:
+        ValueError: if there is none, it is damaged, or of a newer format.
+    """
+    folder = pathlib.Path(folder)
+    path = folder / "manifest.json"
+    if not path.is_file():
+        what = "has no manifest.json" if folder.is_dir() else "is not a folder"
+        raise ValueError(
+            "Argument `directory` must be a bundle that kmeta.export wrote. "
+            f"Received: '{folder}', which {what}"
+        )
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"'{path}' is damaged: {error}") from error
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if type(version) is not int or manifest.get("format") != FORMAT:
+        raise ValueError(f"'{path}' is not the manifest of a kmeta bundle")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"'{folder}' has bundle format {version}, and this kmeta reads formats up to "
+            f"{FORMAT_VERSION}: install a newer kmeta"
+        )
+    lacking = [key for key, kind in _KEYS.items() if not isinstance(manifest.get(key), kind)]
+    if lacking:
+        raise ValueError(f"'{path}' is damaged: it lacks {', '.join(lacking)}")
+    return manifest
+
+
+def fingerprint(path):
+    """`{"sha256": hexadecimal, "size": bytes}` of a file."""
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"sha256": digest, "size": path.stat().st_size}
+
+
+def _learner(learner):
+    import keras
+
+    try:
+        config = json.loads(json.dumps(learner.get_config()))
+    except (NotImplementedError, TypeError, ValueError):
+        config = None  # a network without get_config
+    return {"class_name": keras.saving.get_registered_name(type(learner)), "config": config}
+
+
+def _versions():
+    from kmeta import __version__
+
+    names = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
+    return {
+        "kmeta": __version__,
+        "python": platform.python_version(),
+        **{name: importlib.import_module(name).__version__ for name in names},
+    }

@@ -1,0 +1,94 @@
+"""Conversion of an endpoint to ONNX."""
+
+import contextlib
+import logging
+
+import numpy as np
+import onnx
+import tf2onnx
+
+OPSET = 15  # any from 13 to 18 converts; 15 runs on runtimes from 2021 on
+
+
+def save(endpoint, path, metadata):
+    """Convert an endpoint, check the outcome and write it to `path`.
+
+    Args:
+        endpoint: `Endpoint`; inputs, outputs and free dimensions keep their names.
+        path: of the file.
+        metadata: dict of texts for the file's `metadata_props`.
+
+    Raises:
+        ValueError: if the endpoint has operations that ONNX lacks, or the graph is not valid.
+    """
+    model = convert(endpoint)
+    _check(model)
+    for tensor in (*model.graph.input, *model.graph.output):
+        dimensions = tensor.type.tensor_type.shape.dim
+        for index, name in endpoint.dimensions.get(tensor.name, {}).items():
+            dimensions[index].dim_param = name
+    model.graph.name = "classifier"
+    model.producer_name = "kmeta"
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def convert(endpoint):
+    """The endpoint as an ONNX model, as tf2onnx left it."""
+    with _silent("tf2onnx"):
+        model, _ = tf2onnx.convert.from_function(
+            endpoint.function,
+            input_signature=endpoint.inputs,
+            opset=OPSET,
+            custom_op_handlers={"Erfc": (_erfc, [])},
+        )
+    return model
+
+
+def _erfc(graph, node, name, args):
+    """`erfc(x) = 1 - erf(x)`, of which Keras makes the exact GELU; tf2onnx has no rule for it."""
+    del args
+    (x,), (output,) = node.input, node.output
+    dtype, shape = graph.get_dtype(output), graph.get_shape(output)
+    graph.remove_node(name)
+    one = graph.make_const(f"{name}/one", np.ones((), onnx.helper.tensor_dtype_to_np_dtype(dtype)))
+    erf = graph.make_node("Erf", [x], dtypes=[dtype], shapes=[shape])
+    graph.make_node(
+        "Sub", [one.output[0], erf.output[0]], outputs=[output], dtypes=[dtype], shapes=[shape]
+    )
+
+
+def _check(model):
+    """tf2onnx leaves in the graph what it cannot convert and returns as if all were well."""
+    lacking = sorted(
+        {
+            node.op_type
+            for node in model.graph.node
+            if not onnx.defs.has(node.op_type, max_inclusive_version=OPSET, domain=node.domain)
+        }
+    )
+    if lacking:
+        raise ValueError(
+            "Argument `classifier` must be made of operations that ONNX has. Received: a "
+            f"classifier that uses {', '.join(lacking)}"
+        )
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ValueError(
+            "Argument `classifier` must convert to a valid ONNX graph. Received: a classifier "
+            f"for which the checker of ONNX says: {error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _silent(name):
+    """Hold back the log of a library whose failures are checked for."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
