@@ -48,7 +48,9 @@ class Classifier(keras.Model):
     @property
     def state(self):
         """The adapted state, tensors with a leading axis of one task."""
-        return tree.pack_sequence_as(self._structure, [ops.convert_to_tensor(x) for x in self._state])
+        return tree.pack_sequence_as(
+            self._structure, [ops.convert_to_tensor(x) for x in self._state]
+        )
 
     def call(self, images, training=None):
         del training

@@ -12,7 +12,7 @@ class EpisodeStream(keras.utils.PyDataset):
     task is determined by its number and the seed. `fit` therefore meets fresh tasks in every epoch
     and the same ones in a second run, and setting `epoch` resumes exactly.
 
-    epoch: plain attribute, 0 at first; `on_epoch_end`, which `fit` calls, adds one.
+    epoch: plain attribute, 0 at first; an epoch of `fit` adds one at its end.
 
     A subclass gives `draw_tasks(first)`: the element for `tasks_per_step` tasks from number
     `first` on, as `(Episode(Support(x, y), query_x), query_y)` of NumPy arrays.
@@ -24,6 +24,7 @@ class EpisodeStream(keras.utils.PyDataset):
         self.steps = whole_number("steps", steps)
         self.seed = seed_number(seed)
         self.epoch = 0
+        self._begun = False
 
     def draw_tasks(self, first):
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
@@ -49,9 +50,15 @@ class EpisodeStream(keras.utils.PyDataset):
         for index in range(self.steps):
             yield self[index]
 
+    def on_epoch_begin(self):
+        """Keras: an epoch of `fit`, `evaluate` or `predict` begins."""
+        self._begun = True
+
     def on_epoch_end(self):
-        """Move on to the next epoch's tasks."""
-        self.epoch += 1
+        """Move on to the next epoch's tasks, if an epoch had begun: Keras calls this once more
+        before the first."""
+        self.epoch += self._begun
+        self._begun = False
 
     def as_dataset(self):
         """Return one pass as `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.

@@ -67,11 +67,19 @@ class Conv4(keras.layers.Layer):
         self.epsilon = epsilon
         strides = 2 if downsampling == "stride" else 1
         self.convolutions = [
-            keras.layers.Conv2D(filters, 3, strides, padding="same", name=f"conv_{i}")
+            keras.layers.Conv2D(
+                filters, 3, strides, padding="same", dtype=self.dtype_policy, name=f"conv_{i}"
+            )
             for i in range(4)
         ]
         self.normalizations = [
-            BatchNormalization(momentum=momentum, epsilon=epsilon, scale=scale, name=f"norm_{i}")
+            BatchNormalization(
+                momentum=momentum,
+                epsilon=epsilon,
+                scale=scale,
+                dtype=self.dtype_policy,
+                name=f"norm_{i}",
+            )
             for i in range(4)
         ]
 

@@ -107,7 +107,8 @@ class MetaLearner(keras.Model):
     def fit(self, x=None, *args, **kwargs):
         """Keras' `fit` on `Episodes`, any data set of `(Episode, query_y)`, or arrays of the two.
 
-        Builds the learner and its optimizer first, so that both are saved whole.
+        Builds the learner and its optimizer first, so that both are saved whole. `Episodes` come
+        in their own order, so that training repeats exactly.
 
         Raises:
             ValueError: if the learner is not built and `x` is a generator, whose shapes cannot be
@@ -117,6 +118,8 @@ class MetaLearner(keras.Model):
             self.build(_image_shape(x))
         if self.compiled and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+        if hasattr(x, "epoch"):
+            kwargs.setdefault("shuffle", False)
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):

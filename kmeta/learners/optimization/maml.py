@@ -131,6 +131,12 @@ class MAML(MetaLearner):
 
         def support_loss(weights):
             logits, _ = self._apply(weights, own, support.x, training, batch)
+            if logits.shape[-1] != support.y.shape[-1]:
+                raise ValueError(
+                    f"The network predicts {logits.shape[-1]} classes, but the support set has "
+                    f"{support.y.shape[-1]}. Give the network as many outputs as the tasks have "
+                    "classes"
+                )
             return support_cross_entropy(logits, support.y), None
 
         for _ in range(self.inner_steps if training else self.test_inner_steps):
@@ -168,6 +174,10 @@ class MAML(MetaLearner):
             batch_norm_statistics(network, batch, momentum),
         ):
             logits = network(x, training=training)
+        kept = {id(variable) for variable in network.weights}
+        for variable in network.variables:  # seeds: dropout differs from step to step
+            if id(variable) not in kept and scope.get_current_value(variable) is not None:
+                variable.assign(scope.get_current_value(variable))
         return logits, [scope.get_current_value(variable) for variable in own]
 
     def get_config(self):

@@ -1,0 +1,46 @@
+"""One small specimen of every public learner, for the tests of the common contract."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+
+import kmeta
+
+WAY, SIZE = 3, 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Specimen:
+    """How to make a learner, and what the contract asks of it.
+
+    make: returns a new, unbuilt learner for WAY classes of SIZE x SIZE x 1 images.
+    head: returns the layer whose outputs belong to classes by position, if the learner has one:
+        its columns are exchanged with the labels when labels are.
+    sequence: True if the paper's model reads the support set in order.
+    """
+
+    make: Callable
+    head: Callable | None = None
+    sequence: bool = False
+
+
+def _network():
+    """Small: tracing gradients of gradients is what costs time."""
+    return keras.Sequential(
+        [
+            keras.layers.Conv2D(6, 3, strides=3, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(WAY),
+        ]
+    )
+
+
+SPECIMENS = {
+    "PrototypicalNetwork": Specimen(lambda: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(4))),
+    "MAML": Specimen(
+        lambda: kmeta.MAML(_network(), inner_steps=2),
+        head=lambda learner: learner.network.layers[-1],
+    ),
+}

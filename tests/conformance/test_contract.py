@@ -1,0 +1,242 @@
+"""The contract of every public learner."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from learners import SIZE, SPECIMENS, WAY
+
+import kmeta
+from kmeta import Episode, Support
+
+
+def public_learners():
+    found = [getattr(kmeta, name) for name in kmeta.__all__]
+    return {
+        thing.__name__
+        for thing in found
+        if inspect.isclass(thing)
+        and issubclass(thing, kmeta.MetaLearner)
+        and thing is not kmeta.MetaLearner
+    }
+
+
+def test_every_public_learner_is_here():
+    assert public_learners() == set(SPECIMENS)
+
+
+@pytest.fixture(params=sorted(SPECIMENS))
+def specimen(request):
+    return SPECIMENS[request.param]
+
+
+@pytest.fixture
+def learner(specimen):
+    keras.utils.set_random_seed(3)
+    made = specimen.make()
+    made.build((SIZE, SIZE, 1))
+    rng = np.random.default_rng(4)
+    for weight in made.trainable_weights:  # biases and shifts of zero hide mistakes
+        weight.assign(weight + 0.1 * rng.normal(size=weight.shape))
+    return made
+
+
+def tasks(count=2, shot=2, query=3, seed=0, noise=0.3):
+    """Episodes of blurred patterns, one a class, with noise."""
+    rng = np.random.default_rng(seed)
+    patterns = np.kron(rng.random((count, WAY, 4, 4)), np.ones((4, 4)))
+
+    def draw(per_class):
+        x = patterns.repeat(per_class, axis=1)
+        return (x + noise * rng.normal(size=x.shape)).astype("float32")[..., None]
+
+    y = np.tile(np.eye(WAY, dtype="float32").repeat(shot, axis=0), (count, 1, 1))
+    query_y = np.tile(np.arange(WAY).repeat(query), (count, 1)).astype("int32")
+    return Episode(Support(draw(shot), y), draw(query)), query_y
+
+
+def logits(learner, episode):
+    return ops.convert_to_numpy(learner(episode))
+
+
+def weights(model):
+    return [ops.convert_to_numpy(weight) for weight in model.weights]
+
+
+def assert_all_equal(first, second):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_fit_lowers_the_loss(learner):
+    learner.compile(keras.optimizers.Adam(0.01))
+    episode, query_y = tasks(count=4)
+    history = learner.fit(episode, query_y, batch_size=4, epochs=12, verbose=0).history["loss"]
+    assert np.mean(history[-3:]) < 0.8 * history[0]
+
+
+def test_learner_round_trip_keeps_answers_and_optimizer(learner, tmp_path):
+    episode, query_y = tasks()
+    learner.compile(keras.optimizers.Adam(0.01))
+    learner.fit(episode, query_y, batch_size=2, epochs=2, verbose=0)
+    learner.save(tmp_path / "learner.keras")
+    loaded = keras.models.load_model(tmp_path / "learner.keras")
+    np.testing.assert_allclose(logits(loaded, episode), logits(learner, episode), atol=1e-6)
+    assert loaded.bn_mode == learner.bn_mode
+    for model in (learner, loaded):
+        model.fit(episode, query_y, batch_size=2, epochs=1, verbose=0)
+    for a, b in zip(weights(loaded), weights(learner), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_classes_may_be_renumbered(learner, specimen):
+    episode, _ = tasks()
+    before = logits(learner, episode)
+    order = [2, 0, 1]
+    support = Support(episode.support.x, episode.support.y[..., order])
+    if specimen.head is not None:
+        for weight in specimen.head(learner).weights:
+            weight.assign(ops.take(weight, order, axis=-1))
+    after = logits(learner, Episode(support, episode.query_x))
+    np.testing.assert_allclose(after, before[..., order], atol=1e-4)
+
+
+def test_order_of_the_support_set_does_not_matter(learner, specimen):
+    if specimen.sequence:
+        pytest.skip("the paper's model reads the support set as a sequence")
+    episode, _ = tasks()
+    order = np.random.default_rng(1).permutation(2 * WAY)
+    support = Support(episode.support.x[:, order], episode.support.y[:, order])
+    after = logits(learner, Episode(support, episode.query_x))
+    np.testing.assert_allclose(after, logits(learner, episode), atol=1e-4)
+
+
+def test_tasks_do_not_meet(learner):
+    episode, _ = tasks()
+    alone = keras.tree.map_structure(lambda x: x[1:], episode)
+    np.testing.assert_allclose(logits(learner, alone), logits(learner, episode)[1:], atol=1e-4)
+
+
+def test_queries_do_not_meet(learner):
+    episode, _ = tasks()
+    alone = logits(learner, episode._replace(query_x=episode.query_x[:, 4:5]))
+    np.testing.assert_allclose(alone, logits(learner, episode)[:, 4:5], atol=1e-4)
+
+
+def test_graph_equals_eager(learner):
+    episode, _ = tasks()
+    np.testing.assert_allclose(
+        learner.predict(episode, verbose=0), logits(learner, episode), atol=1e-4
+    )
+
+
+def test_evaluate_repeats_and_fit_goes_on(learner):
+    rng = np.random.default_rng(6)
+    data = kmeta.data.from_arrays(
+        rng.integers(0, 256, (40, SIZE, SIZE, 1)).astype("uint8"), np.arange(40) % 5
+    )
+    episodes = kmeta.Episodes(data, way=WAY, shot=2, query=2, steps=2, seed=1)
+    draw = episodes.draw_tasks
+    learner.compile()
+    first = learner.evaluate(episodes, verbose=0)
+    seen = []
+    episodes.draw_tasks = lambda first: seen.append(first) or draw(first)
+    learner.fit(episodes, epochs=3, verbose=0)
+    assert seen[-6:] == [0, 1, 2, 3, 4, 5]  # new episodes in every epoch, in order
+    assert episodes.epoch == 3
+    assert learner.evaluate(episodes, verbose=0) != first  # it learned
+    assert seen[-2:] == [0, 1]  # evaluated on the first episodes
+    assert episodes.epoch == 3
+    score = kmeta.evaluate(learner, episodes, verbose=0)
+    assert score.accuracy == pytest.approx(learner.evaluate(episodes, verbose=0)[1])
+    assert score == kmeta.evaluate(learner, episodes, verbose=0)
+
+
+def adapted(learner, seed=0, labels=None, shot=2):
+    episode, query_y = tasks(count=1, shot=shot, seed=seed)
+    labels = episode.support.y[0].argmax(-1) if labels is None else labels
+    return learner.adapt(episode.support.x[0], labels), episode.query_x[0], query_y[0]
+
+
+def test_adapt_changes_nothing_and_repeats(learner):
+    before = weights(learner)
+    classifier, images, _ = adapted(learner)
+    first = ops.convert_to_numpy(classifier(images))
+    assert_all_equal(before, weights(learner))
+    np.testing.assert_array_equal(adapted(learner)[0](images), first)
+    np.testing.assert_allclose(first.sum(-1), 1, atol=1e-5)
+    assert classifier.class_names == ["0", "1", "2"]
+
+
+def test_classifier_predicts_what_the_learner_does(learner):
+    episode, _ = tasks(count=1)
+    classifier, images, _ = adapted(learner)
+    expected = ops.softmax(learner(episode))[0]
+    np.testing.assert_allclose(classifier(images), expected, atol=1e-5)
+    np.testing.assert_allclose(classifier.predict(images, verbose=0), expected, atol=1e-5)
+
+
+def test_classifier_stays_when_the_learner_trains_on(learner):
+    classifier, images, _ = adapted(learner)
+    before = ops.convert_to_numpy(classifier(images))
+    learner.compile(keras.optimizers.Adam(0.1))
+    learner.fit(*tasks(), batch_size=2, verbose=0)
+    np.testing.assert_array_equal(classifier(images), before)
+
+
+def test_classifier_round_trip(learner, tmp_path):
+    classifier, images, _ = adapted(learner)
+    classifier.save(tmp_path / "classifier.keras")
+    loaded = keras.models.load_model(tmp_path / "classifier.keras")
+    np.testing.assert_allclose(loaded(images), classifier(images), atol=1e-6)
+    assert loaded.class_names == classifier.class_names
+    assert loaded.bn_mode == classifier.bn_mode
+
+
+def test_classifier_takes_bytes(learner):
+    classifier, _, _ = adapted(learner)
+    images = np.random.default_rng(0).integers(0, 256, (4, SIZE, SIZE, 1)).astype("uint8")
+    expected = classifier((images / np.float32(255)).astype("float32"))
+    np.testing.assert_allclose(classifier(images), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict(images, verbose=0), expected, atol=1e-6)
+
+
+def test_unequal_shots_equal_padding(learner):
+    """`adapt` on 2, 1, 2 items of the classes is the padded episode without its padded row."""
+    episode, _ = tasks(count=1)
+    x, y = (np.delete(part, 3, axis=1) for part in episode.support)
+    assert list(y[0].sum(0)) == [2, 1, 2]
+    classifier = learner.adapt(x[0], y[0].argmax(-1))
+    expected = ops.softmax(learner(Episode(Support(x, y), episode.query_x)))[0]
+    np.testing.assert_allclose(classifier(episode.query_x[0]), expected, atol=1e-5)
+
+
+def test_shuffled_labels_leave_chance(learner):
+    learner.compile(keras.optimizers.Adam(0.01))
+    learner.fit(*tasks(count=4, seed=9), batch_size=4, epochs=3, verbose=0)
+    rng = np.random.default_rng(2)
+    true, shuffled = [], []
+    for seed in range(40):
+        labels = np.arange(WAY).repeat(2)
+        classifier, images, query_y = adapted(learner, seed=seed)
+        true.append(np.mean(ops.argmax(classifier(images), -1) == query_y))
+        classifier, images, query_y = adapted(learner, seed, rng.permutation(labels))
+        shuffled.append(np.mean(ops.argmax(classifier(images), -1) == query_y))
+    error = 3 * np.std(shuffled) / np.sqrt(len(shuffled))
+    assert abs(np.mean(shuffled) - 1 / WAY) < error
+    assert np.mean(true) > 1 / WAY + error
+
+
+def test_export_equals_the_classifier(learner, tmp_path):
+    classifier, images, _ = adapted(learner)
+    result = kmeta.export(classifier, tmp_path / "bundle", sample=images)
+    assert result.saved_model_difference <= 1e-5
+    assert result.onnx_difference <= 1e-5
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(tmp_path / "bundle" / "classifier.onnx")
+    for batch in (images[:1], images):
+        (probabilities,) = session.run(None, {"images": batch})
+        np.testing.assert_allclose(probabilities, classifier(batch), atol=1e-5)
