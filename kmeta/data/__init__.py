@@ -33,15 +33,20 @@ _SOURCES = {"cifar-fs": "cifar_fs", "glyphs": "glyphs", "omniglot": "omniglot"}
 def load(name, split, data_dir=None, **options):
     """Return one split of a named data set as a `Dataset`.
 
-    name: "omniglot", "cifar-fs", "glyphs" (drawn by the library itself, always at hand), or
-        "tfds:" and the name of a set of TensorFlow Datasets, such as "tfds:mnist".
-    split: which part; most have "train", "val" and "test".
-    data_dir: folder in which the source looks for its files, before `$KMETA_DATA`.
-    **options: of the source, which `kmeta.data.omniglot.load`, `kmeta.data.cifar_fs.load`,
-        `kmeta.data.glyphs.load` and `kmeta.data.tfds_source.load` describe.
+    Args:
+        name: "omniglot", "cifar-fs", "glyphs" (drawn by the library itself, always at hand), or
+            "tfds:" and the name of a set of TensorFlow Datasets, such as "tfds:mnist".
+        split: which part; most have "train", "val" and "test".
+        data_dir: folder in which the source looks for its files, before `$KMETA_DATA`.
+        **options: of the source, which `kmeta.data.omniglot.load`, `kmeta.data.cifar_fs.load`,
+            `kmeta.data.glyphs.load` and `kmeta.data.tfds_source.load` describe.
 
-    Raises ValueError where the name, the split or an option is unknown, and FileNotFoundError where
-    the data are in none of the places looked in.
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        ValueError: if the name, the split or an option is unknown.
+        FileNotFoundError: if the data are in none of the places looked in.
     """
     source = _source(name)
     parameters = [item for item in inspect.signature(source).parameters if item != "name"]

@@ -18,14 +18,20 @@ def load(split, data_dir=None):
     `test[.zip]` with pictures `<class>/*.png`, in `data_dir`, `data_dir/cifar100`,
     `$KMETA_DATA/cifar100` or `$KMETA_DATA`.
 
-    split: "train", "val" or "test": 64, 16 and 20 classes.
+    Args:
+        split: "train", "val" or "test": 64, 16 and 20 classes.
+        data_dir: folder to look in before `$KMETA_DATA`.
 
-    The published benchmark joins both halves, 600 images a class. Where only one is there it is
-    used alone and the name says so, as in "cifar-fs-train (test half only)": figures from it are
-    not comparable with published ones.
+    Returns:
+        A `Dataset`, 600 images a class.
 
-    Raises FileNotFoundError where neither half is there, ValueError where a class is missing or an
-    image is damaged.
+    Raises:
+        FileNotFoundError: if neither half is there.
+        ValueError: if a class is missing or an image is damaged.
+
+    Deviations: where only one half is there it is used alone, and the name of the data set says
+    so, as in "cifar-fs-train (test half only)": results are then not comparable with published
+    ones, which join both.
     """
     one_of("split", split, sorted(CIFAR_FS))
     found = find(HALVES, data_dir, "cifar100")

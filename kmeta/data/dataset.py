@@ -11,14 +11,16 @@ import numpy as np
 class Dataset:
     """Images of named classes, all of one shape.
 
-    images: `[n, h, w, c]` uint8 in 0..255, or float32 in any range the caller wants to keep
-        (features of shape `[n, ...]` are allowed). Episodes divide uint8 by 255 and leave
-        float32 as it is.
-    labels: `[n]` integers in 0..classes-1; every class has at least one image.
-    class_names: tuple of different strings, sorted; `class_names[label]` names a class.
-    name: what the data are, for messages and manifests.
+    Args:
+        images: `[n, h, w, c]` uint8 in 0..255, or float32 in any range the caller wants to keep
+            (features of shape `[n, ...]` are allowed). Episodes divide uint8 by 255 and leave
+            float32 as it is.
+        labels: `[n]` integers in 0..classes-1; every class has at least one image.
+        class_names: tuple of different strings, sorted; `class_names[label]` names a class.
+        name: what the data are, for messages and manifests.
 
-    Raises ValueError where one of these does not hold.
+    Raises:
+        ValueError: if one of these does not hold.
     """
 
     images: np.ndarray
@@ -72,8 +74,10 @@ class Dataset:
     def subset(self, classes, name=None):
         """Return the `Dataset` of some classes only, given as class names or as labels.
 
-        Labels are numbered anew from 0, in order of class name. Raises ValueError where a class
-        is unknown or named twice.
+        Labels are numbered anew from 0, in order of class name.
+
+        Raises:
+            ValueError: if no class is given, or one is unknown or given twice.
         """
         wanted = [self._label_of(item) for item in classes]
         if not wanted or len(set(wanted)) != len(wanted):
@@ -113,13 +117,20 @@ class Dataset:
 def from_arrays(x, y, class_names=None, name="arrays"):
     """Return a `Dataset` of arrays in memory.
 
-    x: `[n, ...]` images or features. uint8 is kept; floats become float32 (NaN and infinite values
-        are refused); any other type is refused. Images without a channel axis, `[n, h, w]`, get one.
-    y: `[n]` strings, or integers. Without `class_names` the different values are the classes,
-        in order of name for strings and of number for integers.
-    class_names: names of classes 0, 1, ... of integer `y`; classes are put in order of name.
+    Args:
+        x: `[n, ...]` images or features. uint8 is kept, floats become float32; NaN, infinity and
+            other types are refused. Images without a channel axis, `[n, h, w]`, get one.
+        y: `[n]` strings, or integers of at least 0. Without `class_names` the different values
+            are the classes, in order of name for strings and of number for integers.
+        class_names: names of classes 0, 1, ... of integer `y`, or the names allowed in string `y`.
+            Classes are put in order of name; names that `y` does not use are left out.
+        name: what the data are, for messages and manifests.
 
-    Raises ValueError where lengths differ, nothing is given or a value cannot be used.
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        ValueError: if lengths differ, nothing is given, or a value cannot be used.
     """
     x, y = np.asarray(x), np.asarray(y)
     if x.dtype in (np.float16, np.float64):

@@ -22,16 +22,23 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
     and "__MACOSX" are passed over; pictures in other formats are unreadable. Orientation marks of
     cameras are applied, transparent pixels become white. Classes may have unequal counts.
 
-    size: side in pixels, or `(height, width)`, to which every picture is resized without regard to
-        its proportions; None needs pictures of one size.
-    channels: 1 for grey, 3 for colour, None for grey where all pictures are grey, else colour.
-    name: of the data set; None takes the folder's.
-    skip_unreadable: True leaves out unreadable pictures with a warning that names them.
-    limits: `kmeta.data.Limits` on pixels and on what an archive may unpack to.
+    Args:
+        path: of the folder or archive.
+        size: side in pixels, or `(height, width)`, to which every picture is resized without regard
+            to its proportions; None needs pictures of one size.
+        channels: 1 for grey, 3 for colour, None for grey where all pictures are grey, else colour.
+        name: of the data set; None takes the folder's.
+        skip_unreadable: True leaves out unreadable pictures, with a warning that names them.
+        limits: `kmeta.data.Limits` on pixels and on what an archive may unpack to.
 
-    Raises FileNotFoundError where the path does not exist. Raises ValueError where there are fewer
-    than two classes, a class has no picture, a picture is outside the class folders or unreadable,
-    sizes differ and no `size` is given, or an archive is unsafe.
+    Returns:
+        A `Dataset` of uint8 images; the class names are those of the folders.
+
+    Raises:
+        FileNotFoundError: if the path does not exist.
+        ValueError: if there are fewer than two classes, a class has no picture, a picture is
+            outside the class folders or unreadable, sizes differ and no `size` is given, or an
+            archive is unsafe.
     """
     size = side_lengths(size)
     one_of("channels", channels, (None, 1, 3))

@@ -14,27 +14,35 @@ class Episodes(EpisodeStream):
     """Random `way`-way, `shot`-shot tasks drawn from a `Dataset` (Vinyals et al. 2016, section 2).
 
     Each item is `(Episode(Support(x, y), query_x), query_y)`, NumPy:
-    support.x: float32 `[tasks, way * shot, h, w, c]`, in [0, 1] where the data are uint8.
-    support.y: float32 one-hot `[tasks, way * shot, way]`.
-    query_x: float32 `[tasks, way * query, h, w, c]`.
-    query_y: int32 `[tasks, way * query]`, in 0..way-1.
+
+    - support.x: float32 `[tasks, way * shot, h, w, c]`, in [0, 1] where the data are uint8.
+    - support.y: float32 one-hot `[tasks, way * shot, way]`.
+    - query_x: float32 `[tasks, way * query, h, w, c]`.
+    - query_y: int32 `[tasks, way * query]`, in 0..way-1.
+
     Support and query of a task share no image. Labels are given at random in every task, and rows
-    are in random order, so that neither tells a class.
+    are in random order, so that neither tells a class. Item `i` of epoch `e` holds tasks
+    `(e * steps + i) * tasks_per_step` and following, each determined by its number and the seed:
+    `fit` meets fresh tasks in every epoch, and setting the attribute `epoch` resumes exactly.
 
-    dataset: `Dataset`.
-    way: classes in a task, at least 2.
-    shot: support images of a class, or `(low, high)`: every class of every task draws its own
-        number in that closed range. The support then has `way * high` rows, of which the
-        superfluous ones are zero in `x` and `y`.
-    query: query images of a class.
-    tasks_per_step: tasks in an item.
-    steps: items in an epoch.
-    seed: integer in `[0, 2**32)`. Equal seeds give equal tasks, in any process.
-    rotations: True makes four classes of each, turned by 0, 90, 180 and 270 degrees.
-    **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
+    Args:
+        dataset: `kmeta.data.Dataset`.
+        way: classes in a task, at least 2.
+        shot: support images of a class, or `(low, high)`: every class of every task draws its own
+            number in that closed range. The support then has `way * high` rows, of which the
+            superfluous ones are zero in `x` and `y`.
+        query: query images of a class.
+        tasks_per_step: tasks in an item.
+        steps: items in an epoch.
+        seed: integer in `[0, 2**32)`. Equal seeds give equal tasks, in any process.
+        rotations: True makes four classes of each, turned by 0, 90, 180 and 270 degrees
+            anticlockwise. Two rotations of one character may meet in a task.
+        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
-    Raises ValueError where an argument is of the wrong kind, there are fewer classes than `way`, a
-    class has fewer than `shot + query` images, or images to be rotated are not square.
+    Raises:
+        ValueError: if an argument is of the wrong kind, there are fewer classes than `way`, a
+            class has fewer images than shot and query together, or images to be rotated are not
+            square.
     """
 
     def __init__(

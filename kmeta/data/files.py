@@ -17,9 +17,11 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 class Limits(NamedTuple):
     """How much a picture or an archive may unpack to.
 
-    max_pixels: pixels of one picture.
-    max_file_bytes, max_total_bytes: one entry of an archive, and all together.
-    max_ratio: how many times larger than the archive its entries may be together.
+    Attributes:
+        max_pixels: pixels of one picture.
+        max_file_bytes: bytes of one entry of an archive.
+        max_total_bytes: bytes of all entries of an archive.
+        max_ratio: how many times larger than the archive its entries may be together.
     """
 
     max_pixels: int = 64_000_000
@@ -36,14 +38,19 @@ class FileTree:
 
     Hidden files and folders (".name") and "__MACOSX" are left out.
 
-    path: folder or ".zip" file.
-    limits: `Limits`, of an archive.
+    Args:
+        path: folder or ".zip" file.
+        limits: `Limits`, of an archive. Sizes are those that the archive claims, and reading stops
+            at the claimed size.
 
-    names: files, sorted. folders: folders with a file in them or without, sorted.
+    Attributes:
+        names: files, sorted.
+        folders: folders, with a file in them or without, sorted.
 
-    Raises FileNotFoundError where there is no such path, and ValueError where the file is no zip
-    archive, an entry would escape from the folder, or the archive is encrypted or unpacks beyond a
-    limit. Sizes in an archive are its own claims, and reading stops at the claimed size.
+    Raises:
+        FileNotFoundError: if there is no such path.
+        ValueError: if the file is no zip archive, an entry would escape from the folder, or the
+            archive is encrypted or unpacks beyond a limit.
     """
 
     def __init__(self, path, limits=LIMITS):
@@ -110,10 +117,13 @@ class FileTree:
 def decode(data, where, max_pixels=LIMITS.max_pixels):
     """Return the PIL image in `data`, loaded.
 
-    data: bytes of a PNG, JPEG, GIF, BMP or WebP file. where: its name, for messages.
+    Args:
+        data: bytes of a PNG, JPEG, GIF, BMP or WebP file.
+        where: its name, for messages.
+        max_pixels: how large it may be by its header, before anything is unpacked.
 
-    Raises ValueError where it is none of these, damaged, or has more than `max_pixels` pixels
-    (found from the header, before anything is unpacked).
+    Raises:
+        ValueError: if it is none of these, damaged or too large.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)

@@ -1,8 +1,8 @@
 """Glyphs: invented handwritten characters, drawn by the library itself, in the manner of Omniglot.
 
-For trying things out, for tests and for pre-training where there is no Omniglot. Characters are made as
-in the generative model of Lake et al. (2015), reduced to a few lines: a script has a habit of
-sub-strokes; a character is one to four pen strokes of chained sub-strokes, each begun where an
+For trying things out, for tests and for pre-training where there is no Omniglot. Characters are
+made as in the generative model of Lake et al. (2015), reduced to a few lines: a script has a habit
+of sub-strokes; a character is one to four pen strokes of chained sub-strokes, each begun where an
 earlier one begins, ends or passes, or apart; a drawer repeats it with an unsteady hand.
 """
 
@@ -12,6 +12,7 @@ from kmeta.data.checks import one_of, seed_number, whole_number
 from kmeta.data.dataset import Dataset
 
 SIDE = 105
+EDGE = 4
 CHARACTERS = 20
 SCRIPTS = {"train": range(20), "val": range(20, 23), "test": range(23, 30)}
 
@@ -39,14 +40,19 @@ HEADINGS = (0, 0, 90, 90, 90, 45, 135, -45)  # degrees clockwise from rightwards
 def load(split, data_dir=None, size=28, seed=0, drawers=20):
     """Return a split of Glyphs: images uint8 `[n, size, size, 1]`, ink 255 on paper 0.
 
-    split: "train", "val" or "test": 400, 60 and 140 characters, of scripts of 20 characters that
-        share no script.
-    data_dir: not used.
-    size: side in pixels, sampled without grey values from 105; None keeps 105.
-    seed: other seeds give other scripts. The same seed gives the same pixels everywhere.
-    drawers: drawings of a character.
+    Args:
+        split: "train", "val" or "test": 400, 60 and 140 characters, of scripts of 20 characters
+            that are in no other split.
+        data_dir: not used, as nothing is read.
+        size: side in pixels, sampled without grey values from 105; None keeps 105.
+        seed: other seeds give other scripts. The same seed gives the same pixels everywhere.
+        drawers: drawings of a character.
 
-    Classes are named "Script/characterNN". Raises ValueError where an option is wrong.
+    Returns:
+        A `Dataset`, with classes named "scriptNN/characterNN".
+
+    Raises:
+        ValueError: if an option is wrong.
     """
     one_of("split", split, tuple(SCRIPTS))
     size = SIDE if size is None else whole_number("size", size)
@@ -116,8 +122,8 @@ def _walk(rng, habit, steps, heading, rounds):
     shape = (habit.drawers, len(steps))
     tremor = habit.tremor[:, None]
     turns, lengths = np.array(steps, float).T
-    angles = heading + np.cumsum(turns + 6 * tremor * normal(rng, *shape), axis=1)
-    lengths = lengths * np.exp(0.14 * tremor * normal(rng, *shape))
+    angles = heading + np.cumsum(turns + 4 * tremor * normal(rng, *shape), axis=1)
+    lengths = lengths * np.exp(0.1 * tremor * normal(rng, *shape))
     angles = np.radians(angles)
     moves = lengths[..., None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
     path = np.concatenate([np.zeros((habit.drawers, 1, 2)), np.cumsum(moves, axis=1)], axis=1)
@@ -150,7 +156,7 @@ def _shift(rng, base, stroke):
     place, own, apart = rng.random(3)
     anchor = base[:, min(int(place * 1.4 * base.shape[1]), base.shape[1] - 1)]
     held = stroke[:, (0, 0, 0, stroke.shape[1] // 2, -1)[int(own * 5)]]
-    shift = anchor - held + 0.05 * normal(rng, len(stroke), 2)
+    shift = anchor - held + 0.035 * normal(rng, len(stroke), 2)
     aside = 0.3 * np.sign(rng.random(2) - 0.5)
     return (shift + aside if apart < 0.2 else shift)[:, None]
 
@@ -174,29 +180,38 @@ def _on_paper(rng, habit, strokes):
     angle = np.radians(habit.turn + 3 * normal(rng, n))
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     slant = habit.slant[:, None]
-    middle = np.array([50, 48]) + normal(rng, n, 2) * (5, 6)
+    middle = np.array([50.0, 48.0]) + normal(rng, n, 2) * (5, 6)
     result = []
     centre = (every.max(axis=1) + every.min(axis=1)) / 2
     for stroke in strokes:
         path = (stroke - centre[:, None]) * sides[:, None]
         path = np.stack([path[..., 0] - slant * path[..., 1], path[..., 1]], axis=-1)
         result.append(np.einsum("npi,ijn->npj", path, turn) + middle[:, None])
-    return result
+    return _inside(result)
+
+
+def _inside(strokes):
+    """Shrink and shift what would leave the sheet, each drawing by itself."""
+    every = np.concatenate(strokes, axis=1)
+    low, high = every.min(axis=1), every.max(axis=1)
+    shrink = np.minimum(1, (SIDE - 2 * EDGE) / np.maximum(high - low, 1)).min(axis=1)
+    half = (high - low) / 2 * shrink[:, None]
+    middle = np.clip((low + high) / 2, EDGE + half, SIDE - EDGE - half)
+    centre, shrink = ((low + high) / 2)[:, None], shrink[:, None, None]
+    return [(stroke - centre) * shrink + middle[:, None] for stroke in strokes]
 
 
 def rasterise(strokes):
     """Return drawings as bool `[drawers, 105, 105]` of strokes `[drawers, points, 2]` in pixels.
 
-    The pen is a square of 4 pixels. What would lie outside the sheet is drawn at its edge.
+    The pen is a square of 4 pixels. Points must be at least 3 pixels inside the sheet.
     """
     sheet = np.zeros((len(strokes[0]), SIDE, SIDE), bool)
     for stroke in strokes:
         start, move = stroke[:, :-1], np.diff(stroke, axis=1)
         parts = max(1, int(np.ceil(np.abs(move).max())))
         dots = start[:, :, None] + move[:, :, None] * (np.arange(parts + 1) / parts)[:, None]
-        x, y = np.moveaxis(np.clip(dots, 2, SIDE - 3).astype(np.int64), -1, 0).reshape(
-            2, len(sheet), -1
-        )
+        x, y = np.moveaxis(dots.astype(np.int64), -1, 0).reshape(2, len(sheet), -1)
         drawer = np.arange(len(sheet))[:, None]
         for dx, dy in PEN:
             sheet[drawer, y + dy, x + dx] = True

@@ -26,22 +26,28 @@ def load(split, data_dir=None, size=28, antialias=False, invert=False, seed=0, d
 
     Reads the official `images_background.zip` and `images_evaluation.zip`, or the folders unpacked
     from them, in `data_dir`, `data_dir/omniglot`, `$KMETA_DATA` or `$KMETA_DATA/omniglot`. Where a
-    file is missing it is downloaded by tensorflow-datasets (optional), into `data_dir` if given.
+    file is missing it is downloaded by tensorflow-datasets, into `data_dir` if given.
 
-    split: "train", "val", "trainval" or "test": 1028, 172, 1200 and 423 characters, the lists of
-        Vinyals et al. (2016) as Snell et al. (2017) published them;
-        "background" or "evaluation": 964 and 659 characters, the halves of Lake et al. (2015);
-        "random-train", "random-val", "random-trainval" or "random-test": 1100, 100, 1200 and 423
-        characters at random by `seed`, as in Finn et al. (2017).
-    size: side in pixels; None keeps 105.
-    antialias: False samples the nearest pixel and stays binary, as the published results did;
-        True resizes with a Lanczos filter, with grey values.
-    invert: True gives paper 255 and ink 0, as in the files.
-    seed: of the random splits; the others do not depend on it.
-    download: False raises FileNotFoundError where a file is missing.
+    Args:
+        split: "train", "val", "trainval" or "test": 1028, 172, 1200 and 423 characters, the lists
+            of Vinyals et al. (2016) as Snell et al. (2017) published them;
+            "background" or "evaluation": 964 and 659 characters, the halves of Lake et al. (2015);
+            "random-train", "random-val", "random-trainval" or "random-test": 1100, 100, 1200 and
+            423 characters at random by `seed`, as in Finn et al. (2017).
+        data_dir: folder to look in before `$KMETA_DATA`.
+        size: side in pixels; None keeps 105.
+        antialias: False samples the nearest pixel and stays binary, as the published results did;
+            True resizes with a Lanczos filter, with grey values.
+        invert: True gives paper 255 and ink 0, as in the files.
+        seed: of the random splits; the others do not depend on it.
+        download: False raises FileNotFoundError where a file is missing.
 
-    Classes are named "Alphabet/characterNN". Raises ValueError where an option is wrong, characters
-    or drawings are missing or a drawing is damaged, FileNotFoundError where `data_dir` is missing.
+    Returns:
+        A `Dataset`, 20 images a class, with classes named "Alphabet/characterNN".
+
+    Raises:
+        FileNotFoundError: if `data_dir` is no folder, or files are missing and not downloaded.
+        ValueError: if an option is wrong, characters or drawings are missing, or one is damaged.
 
     Deviations: the random splits are this library's own draw; the papers' are not published.
     """

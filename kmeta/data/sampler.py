@@ -33,18 +33,23 @@ class Draw(NamedTuple):
 class Sampler:
     """Draws tasks: classes, then images of each, all without replacement.
 
-    labels: int `[n]`, the class of each image; classes are 0..max.
-    way: classes in a task. Their order, and with it the labels, is random.
-    shot: support images of a class, or `(low, high)`: every class of every task draws its own
-        number in that closed range, and the support is padded to `way * high`.
-    query: query images of a class. No image is in both support and query.
-    seed: integer in `[0, 2**32)`.
-    rotations: every class turned by 0, 90, 180 and 270 degrees counts as four classes
-        (Santoro et al. 2016; Vinyals et al. 2016; Snell et al. 2017). Two rotations of one
-        character may meet in a task, also with the same drawing.
-    class_names: names of the classes, for messages.
-
     The rows of support and of query are in random order.
+
+    Args:
+        labels: int `[n]`, the class of each image; classes are 0..max.
+        way: classes in a task. Their order, and with it the labels, is random.
+        shot: support images of a class, or `(low, high)`: every class of every task draws its own
+            number in that closed range, and the support is padded to `way * high`.
+        query: query images of a class. No image is in both support and query.
+        seed: integer in `[0, 2**32)`.
+        rotations: every class turned by 0, 90, 180 and 270 degrees counts as four classes
+            (Santoro et al. 2016; Vinyals et al. 2016; Snell et al. 2017). Two rotations of one
+            character may meet in a task, also with the same drawing.
+        class_names: names of the classes, for messages.
+
+    Raises:
+        ValueError: if an argument is of the wrong kind, there are fewer classes than `way`, or a
+            class has fewer images than shot and query together.
     """
 
     def __init__(self, labels, way=5, shot=1, query=15, seed=0, rotations=False, class_names=None):

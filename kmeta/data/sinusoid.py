@@ -16,13 +16,19 @@ class SinusoidEpisodes(EpisodeStream):
     """Tasks `y = A sin(x - phase)`, A ~ U[0.1, 5], phase ~ U[0, pi], x ~ U[-5, 5].
 
     Each item is `(Episode(Support(x, y), query_x), query_y)`, NumPy float32: support.x and
-    support.y `[tasks, shot, 1]`, query_x and query_y `[tasks, query, 1]`. Finn et al. train with
-    25 tasks a step and 10 points each (section 5.1 and the authors' code, which has the minus sign).
+    support.y `[tasks, shot, 1]`, query_x and query_y `[tasks, query, 1]`. The minus sign is that of
+    the authors' code; epochs are as in `Episodes`.
 
-    shot, query: points of a task, each at least 1.
-    tasks_per_step, steps, seed, **kwargs: as in `Episodes`.
+    Args:
+        shot: points of a task to adapt to, 10 in the paper's training.
+        query: points of a task to predict.
+        tasks_per_step: tasks in an item, 25 in the authors' code.
+        steps: items in an epoch.
+        seed: integer in `[0, 2**32)`.
+        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
-    Raises ValueError where an argument is of the wrong kind.
+    Raises:
+        ValueError: if an argument is of the wrong kind.
     """
 
     def __init__(self, shot=10, query=10, tasks_per_step=25, steps=100, seed=0, **kwargs):

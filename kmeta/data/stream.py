@@ -12,10 +12,21 @@ class EpisodeStream(keras.utils.PyDataset):
     task is determined by its number and the seed. `fit` therefore meets fresh tasks in every epoch
     and the same ones in a second run, and setting `epoch` resumes exactly.
 
-    epoch: plain attribute, 0 at first; an epoch of `fit` adds one at its end.
-
     A subclass gives `draw_tasks(first)`: the element for `tasks_per_step` tasks from number
     `first` on, as `(Episode(Support(x, y), query_x), query_y)` of NumPy arrays.
+
+    Args:
+        tasks_per_step: tasks in an item.
+        steps: items in an epoch. (The `steps_per_epoch` of `fit` cuts a pass in pieces, whose
+            epochs then depend on how far Keras has read ahead.)
+        seed: integer in `[0, 2**32)`.
+        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
+
+    Attributes:
+        epoch: plain integer, 0 at first; `on_epoch_end`, which `fit` calls, adds one.
+
+    Raises:
+        ValueError: if an argument is of the wrong kind.
     """
 
     def __init__(self, tasks_per_step=1, steps=100, seed=0, **kwargs):
@@ -24,7 +35,7 @@ class EpisodeStream(keras.utils.PyDataset):
         self.steps = whole_number("steps", steps)
         self.seed = seed_number(seed)
         self.epoch = 0
-        self._begun = False
+        self._fit_begins = False
 
     def draw_tasks(self, first):
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
@@ -39,7 +50,8 @@ class EpisodeStream(keras.utils.PyDataset):
     def first_task(self, index):
         """Return the number of the first task in item `index` of this epoch.
 
-        Raises IndexError where `index` is not in `-steps..steps-1`.
+        Raises:
+            IndexError: if `index` is not in `-steps..steps-1`.
         """
         place = index + self.steps if index < 0 else index
         if not 0 <= place < self.steps:
@@ -50,15 +62,25 @@ class EpisodeStream(keras.utils.PyDataset):
         for index in range(self.steps):
             yield self[index]
 
+    @property
+    def workers(self):
+        """Keras asks for it when `fit` begins."""
+        self._fit_begins = True
+        return super().workers
+
+    @workers.setter
+    def workers(self, value):
+        self._workers = value
+
     def on_epoch_begin(self):
         """Keras: an epoch of `fit`, `evaluate` or `predict` begins."""
-        self._begun = True
+        self._fit_begins = False
 
     def on_epoch_end(self):
-        """Move on to the next epoch's tasks, if an epoch had begun: Keras calls this once more
-        before the first."""
-        self.epoch += self._begun
-        self._begun = False
+        """Move on to the next epoch's tasks."""
+        if not self._fit_begins:  # Keras calls this once before the first epoch, too
+            self.epoch += 1
+        self._fit_begins = False
 
     def as_dataset(self):
         """Return one pass as `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.

@@ -1,4 +1,4 @@
-"""Any image classification set of TensorFlow Datasets (optional dependency)."""
+"""Any image classification set of TensorFlow Datasets."""
 
 import socket
 import urllib.request
@@ -14,16 +14,21 @@ from kmeta.data.pixels import side_lengths, stack, to_array
 def load(name, split, data_dir=None, size=None, channels=None):
     """Return a split of the TensorFlow Datasets set `name`, which is downloaded where needed.
 
-    name: as TensorFlow Datasets calls it, such as "mnist", also with a configuration or version.
-        The set must have the features "image" and "label" (a `ClassLabel`).
-    split: as TensorFlow Datasets calls it, such as "train" or "test[:10%]".
-    data_dir: where TensorFlow Datasets keeps its data; None for its own default.
-    size: side in pixels, or `(height, width)`, to resize to; None needs images of one size.
-    channels: 1, 3, or None for what the set has.
+    Args:
+        name: as TensorFlow Datasets calls it, such as "mnist", also with a configuration or
+            version. The set must have the features "image" and "label" (a `ClassLabel`).
+        split: as TensorFlow Datasets calls it, such as "train" or "test[:10%]".
+        data_dir: where TensorFlow Datasets keeps its data; None for its own default.
+        size: side in pixels, or `(height, width)`, to resize to; None needs images of one size.
+        channels: 1, 3, or None for what the set has.
 
-    Raises ImportError where tensorflow-datasets is not installed, ConnectionError where it would
-    have to download and there is no network, and ValueError where the set or the split is unknown
-    or it has no images with class labels.
+    Returns:
+        A `Dataset` of uint8 images.
+
+    Raises:
+        ImportError: if tensorflow-datasets is not installed.
+        ConnectionError: if the data must be downloaded and the machine is offline.
+        ValueError: if the set or the split is unknown, or it has no images with class labels.
     """
     size = side_lengths(size)
     one_of("channels", channels, (None, 1, 3))
@@ -49,8 +54,7 @@ def load(name, split, data_dir=None, size=None, channels=None):
 def prepare(name, data_dir=None):
     """Return the TensorFlow Datasets builder of set `name`, its data downloaded and prepared.
 
-    Raises ImportError, ValueError as `load` does, and ConnectionError at once where the data must
-    be downloaded and the machine is offline; TensorFlow Datasets itself retries for minutes.
+    Where the machine is offline it says so at once; TensorFlow Datasets would retry for minutes.
     """
     try:
         import tensorflow_datasets as tfds
