@@ -42,11 +42,14 @@ def save(endpoints, path):
         name: endpoint.function.get_concrete_function(*endpoint.inputs)
         for name, endpoint in endpoints.items()
     }
-    module = tf.Module()
-    module.read = list(
-        {id(v): v for signature in signatures.values() for v in signature.graph.variables}.values()
-    )
-    tf.saved_model.save(module, path, signatures=signatures)
+    read = [v for signature in signatures.values() for v in signature.graph.variables]
+    tf.saved_model.save(_Holder(read), path, signatures=signatures)
+
+
+class _Holder(tf.Module):
+    def __init__(self, held):
+        super().__init__()
+        self.held = held
 
 
 def reference(classifier, images):

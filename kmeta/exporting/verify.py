@@ -16,7 +16,8 @@ _FORBIDDEN = ("kmeta", "keras")
 def main(folder, *search_path):
     """Write the largest differences of the models in `folder` to the output."""
     sys.path.extend(entry for entry in search_path if entry not in sys.path)
-    sys.modules.update(dict.fromkeys(_FORBIDDEN))  # importing them fails from here on
+    for name in _FORBIDDEN:
+        sys.modules[name] = None  # importing it fails from here on
 
     import numpy as np
 
