@@ -132,7 +132,7 @@ def from_arrays(x, y, class_names=None, name="arrays"):
     Raises:
         ValueError: if lengths differ, nothing is given, or a value cannot be used.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = _array("x", x), _array("y", y)
     if x.dtype in (np.float16, np.float64):
         x = x.astype(np.float32)
     if x.ndim == 3:
@@ -153,6 +153,13 @@ def from_arrays(x, y, class_names=None, name="arrays"):
         )
     found, labels = np.unique(np.asarray(names), return_inverse=True)
     return Dataset(x, labels, tuple(found.tolist()), name)
+
+
+def _array(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"Argument `{name}` must be an array: {error}") from error
 
 
 def _known(labels, class_names):

@@ -1,7 +1,7 @@
 """A user's own pictures: a folder, or a zip archive, with one sub-folder a class."""
 
 import warnings
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -58,45 +58,44 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
                 arrays.append(to_array(image, size, channels))
                 labels.append(label)
                 names.append(file)
-            if label not in labels[-1:]:
-                raise ValueError(f"Every class needs a picture. Received: none in {folder!r}")
+            if not labels or labels[-1] != label:
+                raise ValueError(
+                    "Every class needs a picture that can be read. "
+                    f"Received: none in the folder {folder!r} of {path}"
+                )
     if bad:
         warnings.warn(f"Left out {len(bad)} pictures: {'; '.join(bad)}", stacklevel=2)
-    title = Path(path).stem if name is None else name
-    return Dataset(stack(arrays, names), np.array(labels), tuple(map(_last, classes)), title)
+    title = Path(path).resolve().name.removesuffix(".zip") if name is None else name
+    return Dataset(stack(arrays, names), np.array(labels), tuple(classes), title)
 
 
 def _classes(tree):
-    """Return `{class folder: its picture files}`, sorted by name."""
+    """Return `{class: its picture files}`, sorted by name."""
     root = _root(tree)
-    folders = [item for item in tree.folders if str(PurePosixPath(item).parent) == root]
-    if len(folders) < 2:
-        found = f"only {_last(folders[0])!r}" if folders else "no sub-folder"
+    below = [item[len(root) :] for item in tree.folders if item.startswith(root)]
+    classes = {item: [] for item in below if "/" not in item}
+    if len(classes) < 2:
+        found = f"only {next(iter(classes))!r}" if classes else "no sub-folder"
         raise ValueError(
-            f"Argument `path` must have a sub-folder for each of at least two classes. "
+            "Argument `path` must have a sub-folder for each of at least two classes. "
             f"Received: {found} in {tree.path}"
         )
-    files = {folder: [] for folder in folders}
     for file in filter(_is_picture, tree.names):
-        folder = next((f for f in folders if file.startswith(f + "/")), None)
-        if folder is None:
+        owner, _, rest = file.removeprefix(root).partition("/")
+        if not rest or not file.startswith(root):
             raise ValueError(
                 "Pictures must lie in the sub-folder of their class. "
                 f"Received: {file!r} in {tree.path}"
             )
-        files[folder].append(file)
-    return files
+        classes[owner].append(file)
+    return classes
 
 
 def _root(tree):
-    """The folder of the class folders: that of the archive, or the only one in it."""
+    """What the names of class folders begin with: the one folder of an archive, or nothing."""
     top = [item for item in tree.folders if "/" not in item]
     nested = any("/" in item for item in tree.folders)
-    return top[0] if tree.path.is_file() and len(top) == 1 and nested else "."
-
-
-def _last(folder):
-    return PurePosixPath(folder).name
+    return f"{top[0]}/" if tree.path.is_file() and len(top) == 1 and nested else ""
 
 
 def _is_picture(name):

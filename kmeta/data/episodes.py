@@ -74,7 +74,8 @@ class Episodes(EpisodeStream):
             )
         self.dataset = dataset
         self.way = self.sampler.way
-        self.shot = shot if isinstance(shot, int) else self.sampler.shot
+        low, high = self.sampler.shot
+        self.shot = (low, high) if isinstance(shot, (tuple, list)) else high
         self.query = self.sampler.query
         self.rotations = self.sampler.rotations
 

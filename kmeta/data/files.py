@@ -9,9 +9,15 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import Image, ImageOps
 
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # whose unpacking can be bounded
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+
+DAMAGE = (  # what Pillow raises on a damaged or excessive file
+    *(OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error),
+    Image.DecompressionBombError,
+)
 
 
 class Limits(NamedTuple):
@@ -54,6 +60,10 @@ class FileTree:
     """
 
     def __init__(self, path, limits=LIMITS):
+        if not isinstance(path, (str, os.PathLike)):
+            raise ValueError(f"Argument `path` must be a path. Received: path={path!r}")
+        if not isinstance(limits, Limits):
+            raise ValueError(f"Argument `limits` must be Limits(...). Received: limits={limits!r}")
         self.path = Path(path)
         self._zip = None
         if self.path.is_dir():
@@ -67,7 +77,7 @@ class FileTree:
             folders += [str(parent) for name in names for parent in PurePosixPath(name).parents]
         else:
             raise FileNotFoundError(f"No such folder or zip archive: {self.path}")
-        self.names = sorted(name for name in names if not _hidden(name))
+        self.names = sorted({name for name in names if not _hidden(name)})
         self.folders = sorted({name for name in folders if not _hidden(name)})
 
     def read(self, name):
@@ -75,8 +85,9 @@ class FileTree:
         if self._zip is None:
             return (self.path / name).read_bytes()
         try:
-            return self._zip.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            with self._zip.open(name) as file:
+                return file.read(self._zip.getinfo(name).file_size)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise ValueError(f"Cannot read {name!r} in {self.path}: {error}") from error
 
     def __enter__(self):
@@ -93,8 +104,11 @@ class FileTree:
                     "Archive entries must be plain files inside the archive's folder. "
                     f"Received: {entry.filename!r} in {self.path}"
                 )
-            if entry.flag_bits & 1:
-                raise ValueError(f"Archive must not be encrypted. Received: {self.path}")
+            if entry.flag_bits & 1 or entry.compress_type not in PACKINGS:
+                raise ValueError(
+                    "Archive entries must be stored or deflated, and not encrypted. "
+                    f"Received: {entry.filename!r} in {self.path}"
+                )
             if entry.file_size > limits.max_file_bytes:
                 raise ValueError(
                     "An archive entry may unpack to `max_file_bytes`="
@@ -115,7 +129,7 @@ class FileTree:
 
 
 def decode(data, where, max_pixels=LIMITS.max_pixels):
-    """Return the PIL image in `data`, loaded.
+    """Return the PIL image in `data`, loaded, and upright as its EXIF data say.
 
     Args:
         data: bytes of a PNG, JPEG, GIF, BMP or WebP file.
@@ -132,11 +146,9 @@ def decode(data, where, max_pixels=LIMITS.max_pixels):
                 f"it has {image.width} x {image.height} pixels, more than `max_pixels`={max_pixels}"
             )
         image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error) as error:
+        return ImageOps.exif_transpose(image)
+    except DAMAGE as error:
         raise ValueError(f"Cannot read the image {where}: {error}") from error
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"Cannot read the image {where}: {error}") from error
-    return image
 
 
 def find(names, data_dir, folder):
@@ -156,6 +168,8 @@ def find(names, data_dir, folder):
 
 def places(data_dir, folder):
     """Return the folders that `find` looks in."""
+    if data_dir is not None and not isinstance(data_dir, (str, os.PathLike)):
+        raise ValueError(f"Argument `data_dir` must be a path. Received: data_dir={data_dir!r}")
     if data_dir is not None and not Path(data_dir).is_dir():
         raise FileNotFoundError(f"No such folder: data_dir={str(data_dir)!r}")
     shared = os.environ.get("KMETA_DATA")

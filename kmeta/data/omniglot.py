@@ -134,7 +134,7 @@ def _read(halves, chosen):
 def _downloaded(chosen, data_dir):
     """Yield the same out of TensorFlow Datasets, which downloads the files if need be."""
     try:
-        builder = tfds_source.prepare("omniglot", data_dir)
+        builder = tfds_source.prepare("omniglot", data_dir, downloads=True)
     except Exception as error:
         raise FileNotFoundError(
             f"{_absent(data_dir)}. Downloading them failed: {type(error).__name__}: {error}"

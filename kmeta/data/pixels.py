@@ -1,7 +1,7 @@
 """Pictures of any kind as arrays of one kind."""
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from kmeta.data.checks import whole_number
 
@@ -16,12 +16,10 @@ def side_lengths(size):
 
 
 def plain(image):
-    """Return a PIL image upright and as "L" or "RGB".
+    """Return a PIL image as "L" or "RGB".
 
-    The orientation in its EXIF data is applied, transparent pixels become white, palettes and CMYK
-    become RGB, 16-bit and 1-bit grey become 8-bit grey.
+    Transparent pixels become white, palettes and CMYK become RGB, 16-bit and 1-bit grey 8-bit grey.
     """
-    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         grey = np.asarray(image).astype(np.int64)
         return Image.fromarray((grey >> 8 if grey.max() > 255 else grey).clip(0, 255).astype("u1"))

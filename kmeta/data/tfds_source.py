@@ -27,7 +27,6 @@ def load(name, split, data_dir=None, size=None, channels=None):
 
     Raises:
         ImportError: if tensorflow-datasets is not installed.
-        ConnectionError: if the data must be downloaded and the machine is offline.
         ValueError: if the set or the split is unknown, or it has no images with class labels.
     """
     size = side_lengths(size)
@@ -51,10 +50,11 @@ def load(name, split, data_dir=None, size=None, channels=None):
     return from_arrays(images, np.array(labels), features["label"].names, f"tfds:{name}-{split}")
 
 
-def prepare(name, data_dir=None):
+def prepare(name, data_dir=None, downloads=False):
     """Return the TensorFlow Datasets builder of set `name`, its data downloaded and prepared.
 
-    Where the machine is offline it says so at once; TensorFlow Datasets would retry for minutes.
+    downloads: True where it is known that unprepared data must be downloaded: a machine that is
+        offline is then told so at once, where TensorFlow Datasets retries for minutes.
     """
     try:
         import tensorflow_datasets as tfds
@@ -68,7 +68,7 @@ def prepare(name, data_dir=None):
         raise ValueError(
             f"TensorFlow Datasets has no such set. Received: {name!r}: {error}"
         ) from error
-    if not builder.is_prepared():
+    if downloads and not builder.is_prepared():
         _reach_network(name)
     builder.download_and_prepare()
     return builder
