@@ -1,0 +1,68 @@
+"""`kmeta adapt`: teach a learner new classes from a folder of pictures."""
+
+from kmeta.cli.parsing import add_switch, given
+from kmeta.cli.pictures import check_writable
+from kmeta.cli.quiet import import_keras
+
+
+def add_parser(commands):
+    """Add the command to a parser's sub-commands."""
+    parser = commands.add_parser(
+        "adapt",
+        help="learn new classes from a few pictures of each",
+        description="Adapt a trained learner to new classes: a folder (or .zip) with one "
+        "sub-folder of pictures for each class. Writes a classifier, which `kmeta predict` uses "
+        "and `kmeta export` deploys. The learner stays as it is.",
+    )
+    parser.add_argument(
+        "learner", metavar="RUN", help="folder of a run, or a learner's .keras file"
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="pictures, one sub-folder a class")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the classifier to write, a .keras file"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file")
+    add_invert(parser)
+    return parser
+
+
+def add_invert(parser):
+    """Add the option that swaps dark and light in pictures."""
+    add_switch(
+        parser,
+        "--invert",
+        help="swap dark and light: for scans of dark strokes on paper, where the learner was "
+        "trained on Omniglot or glyphs, which are light on dark",
+    )
+
+
+def run(arguments):
+    """Run the command."""
+    import kmeta.data
+    from kmeta.runs.folder import check_loadable, replaced
+
+    check_writable(arguments.out, arguments.overwrite, ".keras")
+    check_loadable(arguments.learner)
+    kmeta.data.from_directory(arguments.folder, size=1)  # errors before TensorFlow loads
+    import_keras()
+    from kmeta.learners.meta_learner import MetaLearner
+    from kmeta.runs.data import load_split
+    from kmeta.runs.loading import load
+
+    learner = load(arguments.learner)
+    if not isinstance(learner, MetaLearner):
+        raise ValueError(
+            f"{arguments.learner} holds no learner to adapt but a {type(learner).__name__}"
+        )
+    height, width, channels = learner.image_shape
+    options = {"size": (height, width), "channels": channels, **given(arguments, ("invert",))}
+    pictures = load_split(arguments.folder, "all", options=options)
+    classifier = learner.adapt(pictures.images, pictures.labels, list(pictures.class_names))
+    with replaced(arguments.out) as temporary:
+        classifier.save(temporary)
+    counts = ", ".join(
+        f"{name} ({count})"
+        for name, count in zip(pictures.class_names, pictures.counts, strict=True)
+    )
+    print(f"Learned {len(pictures.class_names)} classes (pictures of each): {counts}")
+    print(f"Classifier: {arguments.out}")

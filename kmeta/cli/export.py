@@ -1,0 +1,29 @@
+"""`kmeta export`: a classifier as SavedModel and ONNX."""
+
+from kmeta.cli.predict import load_classifier
+from kmeta.cli.quiet import import_keras
+
+
+def add_parser(commands):
+    """Add the command to a parser's sub-commands."""
+    parser = commands.add_parser(
+        "export",
+        help="write a classifier as SavedModel and ONNX",
+        description="Write a bundle: the classifier as SavedModel, for TensorFlow Serving, and as "
+        "ONNX, for onnxruntime, both compared with Keras before the bundle appears.",
+    )
+    parser.add_argument(
+        "classifier", metavar="CLASSIFIER", help="a classifier's .keras file, from `kmeta adapt`"
+    )
+    parser.add_argument("directory", metavar="DIRECTORY", help="the bundle to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace a bundle")
+    return parser
+
+
+def run(arguments):
+    """Run the command."""
+    classifier = load_classifier(arguments.classifier)
+    import_keras()
+    import kmeta
+
+    print(kmeta.export(classifier, arguments.directory, overwrite=arguments.overwrite))

@@ -1,0 +1,90 @@
+"""Options that several commands share, and the table of the learners' own options."""
+
+from kmeta.cli.parsing import GIVEN_ONLY, add_switch, count, positive
+from kmeta.recipes.learners import LEARNERS
+
+LEARNER_OPTIONS = {
+    "bn_mode": {
+        "choices": ("running", "support", "batch"),
+        "help": "statistics of batch normalisation outside training: moving averages, those of "
+        "the support set, or those of the batch (transductive)",
+    },
+    "distance": {
+        "choices": ("squared_euclidean", "cosine"),
+        "help": "between a query and a prototype",
+    },
+    "scale": {"type": positive, "metavar": "X", "help": "factor of the logits"},
+    "inner_steps": {
+        "type": count,
+        "metavar": "N",
+        "help": "gradient steps on the support set in training",
+    },
+    "inner_lr": {"type": positive, "metavar": "X", "help": "learning rate of these steps"},
+    "test_inner_steps": {
+        "type": count,
+        "metavar": "N",
+        "help": "such steps outside training (default: as in training)",
+    },
+    "first_order": {
+        "switch": True,
+        "help": "without second derivatives",
+    },
+}
+
+
+def add_learner_options(group, names=tuple(LEARNER_OPTIONS)):
+    """Add the options of learners; each is absent unless given."""
+    for name in names:
+        details = dict(LEARNER_OPTIONS[name])
+        owners = [learner for learner, kind in LEARNERS.items() if name in kind.options]
+        if len(owners) < len(LEARNERS):
+            details["help"] = f"{', '.join(owners)}: {details['help']}"
+        flag = "--" + name.replace("_", "-")
+        if details.pop("switch", False):
+            add_switch(group, flag, **details)
+        else:
+            group.add_argument(flag, default=GIVEN_ONLY, **details)
+
+
+def add_data_options(group):
+    """Add the options that say which pictures are meant."""
+    group.add_argument(
+        "--data",
+        default=GIVEN_ONLY,
+        metavar="NAME|FOLDER",
+        help="omniglot, glyphs, cifar-fs, tfds:NAME, or a folder (or .zip) of pictures with one "
+        "sub-folder a class. A folder may have train, val and test as sub-folders of such; "
+        "otherwise its classes are divided among the three",
+    )
+    group.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        help="where the files of a named set are (default: the folder named by KMETA_DATA)",
+    )
+    group.add_argument(
+        "--size", type=count, default=GIVEN_ONLY, metavar="PIXELS", help="side of the pictures"
+    )
+    group.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        default=GIVEN_ONLY,
+        help="1 for grey, 3 for colour; only for folders and tfds:NAME",
+    )
+    add_switch(
+        group,
+        "--invert",
+        help="swap dark and light; only for folders and Omniglot. Omniglot and glyphs come with "
+        "light strokes on dark, scanned paper is the other way round",
+    )
+
+
+def add_task_options(group):
+    """Add way, shot and rotations."""
+    group.add_argument(
+        "--way", type=count, default=GIVEN_ONLY, metavar="N", help="classes in a task"
+    )
+    group.add_argument(
+        "--shot", type=count, default=GIVEN_ONLY, metavar="N", help="support pictures of a class"
+    )
+    add_switch(group, "--rotations", help="classes turned by 90, 180, 270 degrees are new classes")

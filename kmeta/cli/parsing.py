@@ -1,0 +1,67 @@
+"""How the command line is read: short errors, and types that say what they expect."""
+
+import argparse
+import sys
+
+GIVEN_ONLY = argparse.SUPPRESS  # default of options that are absent unless they are given
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps descriptions, and leaves lists of examples as they are."""
+
+    def _fill_text(self, text, width, indent):
+        if "\n" in text:
+            return "".join(indent + line for line in text.splitlines(keepends=True))
+        return super()._fill_text(text, width, indent)
+
+
+class Parser(argparse.ArgumentParser):
+    """An `ArgumentParser` whose errors are one line, and which takes no abbreviations."""
+
+    def __init__(self, **kwargs):
+        super().__init__(allow_abbrev=False, formatter_class=_Formatter, **kwargs)
+
+    def error(self, message):
+        """Print one line and exit with code 2."""
+        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
+        sys.exit(2)
+
+
+def count(text):
+    """An integer of at least 1."""
+    return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")
+
+
+def count_or_zero(text):
+    """An integer of at least 0."""
+    return _number(text, int, lambda value: value >= 0, "a whole number of at least 0")
+
+
+def seed(text):
+    """An integer in `[0, 2**32)`."""
+    return _number(text, int, lambda value: 0 <= value < 2**32, "a whole number below 2**32")
+
+
+def positive(text):
+    """A float above 0."""
+    return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def _number(text, kind, fits, expected):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not fits(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}, received {text!r}")
+    return value
+
+
+def add_switch(group, *names, **kwargs):
+    """Add an option `--name` with its `--no-name`, absent unless given."""
+    group.add_argument(*names, action=argparse.BooleanOptionalAction, default=GIVEN_ONLY, **kwargs)
+
+
+def given(arguments, names):
+    """Return `{name: value}` of those of `names` that the command line gave."""
+    return {name: value for name, value in vars(arguments).items() if name in names}

@@ -1,0 +1,75 @@
+"""`kmeta predict`: classify pictures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kmeta.cli import pictures
+from kmeta.cli.adapt import add_invert
+from kmeta.cli.parsing import count
+from kmeta.cli.quiet import import_keras
+
+
+def add_parser(commands):
+    """Add the command to a parser's sub-commands."""
+    parser = commands.add_parser(
+        "predict",
+        help="classify pictures",
+        description="Print class and probability of each picture, separated by tabs. A bundle runs "
+        "on onnxruntime and starts in a second, a .keras file on TensorFlow.",
+    )
+    parser.add_argument(
+        "classifier",
+        metavar="CLASSIFIER",
+        help="a classifier's .keras file, or the folder of a bundle",
+    )
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, GIF, BMP or WebP")
+    parser.add_argument(
+        "--top", type=count, default=1, metavar="N", help="classes to print (default: 1)"
+    )
+    add_invert(parser)
+    return parser
+
+
+def run(arguments):
+    """Run the command."""
+    invert = getattr(arguments, "invert", False)
+    pictures.read(arguments.images, (1, 1, 1))  # errors before TensorFlow loads
+    predict, class_names, image_shape = _opened(Path(arguments.classifier))
+    probabilities = predict(pictures.read(arguments.images, image_shape, invert))
+    for path, row in zip(arguments.images, probabilities, strict=True):
+        best = np.argsort(-row, kind="stable")[: arguments.top]
+        classes = "\t".join(f"{class_names[i]}\t{row[i]:.4f}" for i in best)
+        print(f"{path}\t{classes}")
+
+
+def _opened(path):
+    """Return a classifier's function of images, its class names and its image shape."""
+    if path.is_dir():
+        from kmeta.exporting import load_bundle
+
+        bundle = load_bundle(path)
+        return bundle.predict, bundle.class_names, bundle.image_shape
+    classifier = load_classifier(path)
+    return (
+        lambda images: classifier.predict(images, verbose=0),
+        classifier.class_names,
+        classifier.image_shape,
+    )
+
+
+def load_classifier(path):
+    """Return the classifier in a .keras file; raises ValueError where it holds anything else."""
+    from kmeta.runs.folder import check_loadable
+
+    check_loadable(path)
+    import_keras()
+    from kmeta.classifier import Classifier
+    from kmeta.runs.loading import load
+
+    classifier = load(path)
+    if not isinstance(classifier, Classifier):
+        raise ValueError(
+            f"{path} holds a {type(classifier).__name__}, not a classifier; `kmeta adapt` makes one"
+        )
+    return classifier

@@ -1,0 +1,204 @@
+"""`kmeta train`: train a recipe, or settings of one's own, into a folder."""
+
+from pathlib import Path
+
+from kmeta.cli.options import (
+    LEARNER_OPTIONS,
+    add_data_options,
+    add_learner_options,
+    add_task_options,
+)
+from kmeta.cli.parsing import GIVEN_ONLY, count, count_or_zero, given, positive, seed
+from kmeta.cli.quiet import import_keras
+from kmeta.recipes import RECIPES, Recipe, get
+from kmeta.recipes.changes import changed
+from kmeta.recipes.learners import LEARNERS
+
+OPTIONS = (
+    *("learner", "data", "size", "channels", "invert", "rotations"),
+    *("way", "shot", "query", "tasks_per_step", "steps", "test_way", "test_query", "episodes"),
+    *("filters", "downsampling", "features", "epochs", "learning_rate", "halve_every"),
+    *("val_every", "seed", *LEARNER_OPTIONS),
+)
+EPILOG = """examples:
+  kmeta train --recipe list
+  kmeta train --recipe prototypical-omniglot-5way-1shot --data-dir data --run runs/omniglot
+  kmeta train --learner maml --data glyphs --inner-steps 2 --run runs/maml
+  kmeta train --resume --run runs/maml
+"""
+
+
+def add_parser(commands):
+    """Add the command to a parser's sub-commands."""
+    parser = commands.add_parser(
+        "train",
+        usage="kmeta train --run DIR (--recipe NAME | --learner NAME --data NAME | --resume) "
+        "[options]",
+        help="train a learner, or continue after an interruption",
+        description="Train a learner on tasks drawn from a data set, validate it on other classes, "
+        "and score it on classes it has never met. All goes to one folder, which `kmeta evaluate` "
+        "and `kmeta adapt` take.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--run", metavar="DIR", help="folder of the run, new or empty")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in the folder; the result is that of a run never interrupted",
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME",
+        help='settings behind a published number ("list" shows them); other options change it',
+    )
+    parser.add_argument(
+        "--learner", choices=tuple(LEARNERS), default=GIVEN_ONLY, help="instead of a recipe"
+    )
+    add_data_options(parser.add_argument_group("data"))
+    _add_tasks(parser.add_argument_group("tasks"))
+    _add_network(parser.add_argument_group("network and learner"))
+    _add_training(parser.add_argument_group("training"))
+    return parser
+
+
+def _add_tasks(group):
+    add_task_options(group)
+    _add_counts(
+        group,
+        query="query pictures of a class in training",
+        tasks_per_step="tasks in a training step",
+        test_way="classes in a validation or test task, where not as in training",
+        test_query="query pictures of a class in validation and test",
+        episodes="test tasks",
+    )
+
+
+def _add_network(group):
+    _add_counts(group, filters="channels of each block of the Conv-4 network")
+    group.add_argument(
+        "--downsampling",
+        choices=("pool", "stride"),
+        default=GIVEN_ONLY,
+        help="of the network's blocks",
+    )
+    group.add_argument(
+        "--features",
+        choices=("flatten", "mean"),
+        default=GIVEN_ONLY,
+        help="what the network makes of its last feature map",
+    )
+    add_learner_options(group)
+
+
+def _add_training(group):
+    _add_counts(group, epochs="epochs", steps="training steps in an epoch")
+    group.add_argument(
+        "--learning-rate", type=positive, default=GIVEN_ONLY, metavar="X", help="of Adam"
+    )
+    for name, text in (
+        ("--halve-every", "halve the learning rate each N steps; 0 for never"),
+        ("--val-every", "validate each N epochs and keep the best weights; 0 for never"),
+    ):
+        group.add_argument(name, type=count_or_zero, default=GIVEN_ONLY, metavar="N", help=text)
+    group.add_argument(
+        "--seed", type=seed, default=GIVEN_ONLY, metavar="N", help="of weights and training tasks"
+    )
+
+
+def _add_counts(group, **helps):
+    for name, text in helps.items():
+        flag = "--" + name.replace("_", "-")
+        group.add_argument(flag, type=count, default=GIVEN_ONLY, metavar="N", help=text)
+
+
+def run(arguments):
+    """Run the command."""
+    if arguments.recipe == "list":
+        print(describe_recipes())
+        return
+    if arguments.run is None:
+        raise ValueError("--run DIR is needed: the folder of the run")
+    from kmeta.runs.data import load_data
+    from kmeta.runs.folder import Run
+
+    run_folder = Run(arguments.run)
+    recipe = resolve(arguments, run_folder)
+    data_dir = arguments.data_dir
+    if arguments.resume:
+        run_folder.check_resumes(recipe)
+        data_dir = data_dir or run_folder.config["data_dir"]
+    else:
+        run_folder.check_new()
+    data = load_data(recipe, data_dir)
+    train_and_report(recipe, run_folder, data_dir, data, arguments.resume)
+
+
+def train_and_report(recipe, run_folder, data_dir, data, resume=False):
+    """Train and print the outcome; after Ctrl-C, how to go on."""
+    print(f"Training {summary(recipe)}\nin {run_folder.path}", flush=True)
+    import_keras()
+    from kmeta.runs.training import train
+
+    try:
+        result = train(recipe, run_folder.path, data_dir, resume, data=data)
+    except KeyboardInterrupt:
+        print(f"\nContinue with: kmeta train --resume --run {run_folder.path}")
+        raise
+    print(f"Test: {outcome(result)}")
+    if result["target"] is not None:
+        print(f"Published: {100 * result['target']:.1f} % ({result['source']})")
+    print(f"Learner: {run_folder.learner_path}")
+    return result
+
+
+def resolve(arguments, run_folder):
+    """Return the recipe that the arguments ask for."""
+    options = given(arguments, OPTIONS)
+    if "data" in options:
+        options["data"] = absolute(options["data"])
+    if arguments.recipe is not None:
+        base = get(arguments.recipe)
+        if options.get("learner", base.learner) != base.learner:
+            raise ValueError(f"recipe {base.name} is one of {base.learner}; leave out --learner")
+    elif arguments.resume:
+        base = run_folder.recipe
+    elif "learner" in options and "data" in options:
+        base = Recipe()
+    else:
+        raise ValueError('choose --recipe NAME ("list" shows them), or --learner and --data')
+    return changed(base, options)
+
+
+def absolute(data):
+    """Return a folder's absolute path, and the name of a set as it is."""
+    from kmeta.runs.data import is_folder
+
+    return str(Path(data).resolve()) if is_folder(data) else data
+
+
+def summary(recipe):
+    """Return one line on what is trained."""
+    tasks = recipe.train
+    return (
+        f"{recipe.learner} on {recipe.data}: {tasks.way}-way {tasks.shot}-shot, {recipe.epochs} "
+        f"epochs of {tasks.steps} steps of {tasks.tasks_per_step} tasks"
+    )
+
+
+def outcome(result):
+    """Return accuracy and interval of a result, as one line."""
+    interval = "unknown" if result["interval"] is None else f"{100 * result['interval']:.2f}"
+    return (
+        f"{100 * result['accuracy']:.2f} % +- {interval} (95 % interval, {result['episodes']} "
+        f"episodes of {result['manifest']['dataset']}, bn_mode={result['bn_mode']})"
+    )
+
+
+def describe_recipes():
+    """Return the recipes as a table."""
+    width = max(map(len, RECIPES))
+    lines = []
+    for recipe in RECIPES.values():
+        published = f"{100 * recipe.target:.1f} % in {recipe.source}" if recipe.target else ""
+        lines.append(f"{recipe.name:{width}}  {published}".rstrip())
+    return "\n".join(lines)

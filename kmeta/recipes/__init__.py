@@ -1,0 +1,26 @@
+"""Recipes: the settings of one training run each. Settings only, no code.
+
+`RECIPES` holds them by name. To add one, write it into the list of its learner's file here.
+"""
+
+import difflib
+
+from kmeta.recipes import demo, maml, prototypical
+from kmeta.recipes.recipe import Recipe, Tasks
+
+__all__ = ["RECIPES", "Recipe", "Tasks", "get"]
+
+RECIPES = {
+    recipe.name: recipe
+    for recipes in (demo.RECIPES, prototypical.RECIPES, maml.RECIPES)
+    for recipe in recipes
+}
+
+
+def get(name):
+    """Return the recipe `name`; raises ValueError, with the nearest names, where there is none."""
+    if name in RECIPES:
+        return RECIPES[name]
+    near = difflib.get_close_matches(str(name), RECIPES, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"There is no recipe {name!r}.{hint} Recipes: {', '.join(RECIPES)}")

@@ -1,0 +1,27 @@
+"""The learners that a recipe, and with it the command line, can name. One line each."""
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """How a recipe makes a learner.
+
+    class_name: name in `kmeta`.
+    network: what its first argument is: an "embedding", images to features, or a "classifier",
+        images to logits of `way` classes.
+    options: the constructor's other arguments.
+    """
+
+    class_name: str
+    network: str
+    options: tuple
+
+
+LEARNERS = {
+    "prototypical": Kind("PrototypicalNetwork", "embedding", ("distance", "scale", "bn_mode")),
+    "maml": Kind(
+        "MAML",
+        "classifier",
+        ("inner_steps", "inner_lr", "first_order", "test_inner_steps", "bn_mode"),
+    ),
+}

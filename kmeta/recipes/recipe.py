@@ -1,0 +1,91 @@
+"""What decides a training run, as plain values that go to JSON and back."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The episodes of one split; the fields are those of `kmeta.Episodes`."""
+
+    split: str
+    way: int = 5
+    shot: int = 1
+    query: int = 15
+    tasks_per_step: int = 4
+    steps: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a training run; for a published number also that number and its source.
+
+    name: of the recipe.
+    learner: key of `kmeta.recipes.learners.LEARNERS`.
+    learner_options: arguments of the learner's constructor, after its network.
+    network: arguments of `kmeta.layers.Conv4`.
+    head_stddev: learners that need class logits get a dense layer on top; its weights are drawn
+        from N(0, head_stddev). None: Keras' default.
+    data: name for `kmeta.data.load`, or a folder of pictures.
+    data_options: further arguments of the data source.
+    rotations: turned classes are new classes, in training and in tests.
+    train, val, test: `Tasks`. Without `val`, the last weights are the result; with it, the best.
+    val_every: epochs between validations.
+    epochs: of `train.steps` steps each.
+    learning_rate, halve_every: of Adam; the rate is halved each `halve_every` steps. None: never.
+    seed: of the initial weights and of all else that is random in training, tasks excepted.
+    target: published accuracy, 0 to 1, and `source`, where it is published.
+    """
+
+    name: str = "custom"
+    learner: str = "prototypical"
+    learner_options: dict = field(default_factory=dict)
+    network: dict = field(default_factory=dict)
+    head_stddev: float | None = None
+    data: str = "omniglot"
+    data_options: dict = field(default_factory=dict)
+    rotations: bool = False
+    train: Tasks = Tasks("train", query=5)
+    val: Tasks | None = Tasks("val", steps=50, seed=1)
+    test: Tasks = Tasks("test", steps=250, seed=2)
+    val_every: int = 1
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    halve_every: int | None = None
+    seed: int = 0
+    target: float | None = None
+    source: str = ""
+
+    def to_dict(self):
+        """Return the recipe as nested dictionaries of JSON values."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values):
+        """Return the recipe of such dictionaries."""
+        values = dict(values)
+        for part in ("train", "val", "test"):
+            values[part] = None if values[part] is None else Tasks(**values[part])
+        return cls(**values)
+
+
+def differences(old, new):
+    """Return what two recipes differ in: `[(field, value in old, value in new)]`, names dotted."""
+    old, new = _flat(old.to_dict()), _flat(new.to_dict())
+    return [
+        (name, old.get(name), new.get(name))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(values, prefix=""):
+    flat = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,37 @@
+"""From a recipe to the learner and the optimizer it describes."""
+
+import keras
+
+import kmeta
+from kmeta.layers import Conv4
+from kmeta.recipes.learners import LEARNERS
+
+
+def make_learner(recipe):
+    """Return the learner of a recipe, not yet built, with weights drawn by the recipe's seed.
+
+    Sets the global random seeds of Python, NumPy and Keras.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    kind = LEARNERS[recipe.learner]
+    network = Conv4(**recipe.network)
+    if kind.network == "classifier":
+        network = keras.Sequential([network, _head(recipe)])
+    return getattr(kmeta, kind.class_name)(network, **recipe.learner_options)
+
+
+def make_optimizer(recipe):
+    """Return Adam with the recipe's learning rate, or with its schedule."""
+    rate = recipe.learning_rate
+    if recipe.halve_every is not None:
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            rate, recipe.halve_every, 0.5, staircase=True
+        )
+    return keras.optimizers.Adam(rate)
+
+
+def _head(recipe):
+    if recipe.head_stddev is None:
+        return keras.layers.Dense(recipe.train.way)
+    weights = keras.initializers.RandomNormal(stddev=recipe.head_stddev)
+    return keras.layers.Dense(recipe.train.way, kernel_initializer=weights)

@@ -1,0 +1,109 @@
+"""One file that continues a run, written in one move."""
+
+import json
+import math
+import time
+
+import keras
+import numpy as np
+
+from kmeta.runs.folder import replaced
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """After each epoch, saves all that the rest of the run depends on; restores it.
+
+    Saved are the learner's variables (with statistics and the state of random layers), the
+    optimizer's (with the step on which its learning rate depends), the epoch, and the best weights
+    so far by validation accuracy. The stock BackupAndRestore writes weights and epoch to two files,
+    which may disagree after a crash, and knows no best weights.
+
+    path: of the checkpoint.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+        self.epochs_done = 0
+        self.seconds = 0.0
+        self.best_accuracy = None
+        self.best_epoch = None
+        self._best = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Note the best weights and save."""
+        logs = logs or {}
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise FloatingPointError(
+                f"The loss is {logs['loss']} in epoch {epoch + 1}. The checkpoint of the epoch "
+                "before is kept; try a lower learning rate"
+            )
+        self.epochs_done = epoch + 1
+        self.seconds += time.monotonic() - self._started
+        accuracy = logs.get("val_accuracy")
+        if accuracy is not None and (self.best_accuracy is None or accuracy > self.best_accuracy):
+            self.best_accuracy, self.best_epoch = float(accuracy), epoch + 1
+            self._best = _values(self.model.variables)
+        self._save()
+
+    def restore(self, learner):
+        """Set a built and compiled learner, and this callback, to the saved state, if there is one.
+
+        Raises ValueError where the checkpoint is damaged or of another learner.
+        """
+        if not self.path.exists():
+            return
+        try:
+            with np.load(self.path) as saved:
+                state = json.loads(str(saved["state"]))
+                parts = {
+                    name: [saved[f"{name}_{i}"] for i in range(state["sizes"][name])]
+                    for name in ("learner", "optimizer", "best")
+                }
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"Cannot read the checkpoint {self.path}: {error}") from error
+        _assign(learner.variables, parts["learner"], self.path)
+        _assign(learner.optimizer.variables, parts["optimizer"], self.path)
+        self._best = parts["best"]
+        self.epochs_done, self.seconds = state["epochs_done"], state["seconds"]
+        self.best_accuracy, self.best_epoch = state["best_accuracy"], state["best_epoch"]
+
+    def use_best(self, learner):
+        """Give the learner its best weights, where there has been a validation."""
+        if self._best:
+            _assign(learner.variables, self._best, self.path)
+
+    def _save(self):
+        parts = {
+            "learner": _values(self.model.variables),
+            "optimizer": _values(self.model.optimizer.variables),
+            "best": self._best,
+        }
+        state = {
+            "epochs_done": self.epochs_done,
+            "seconds": self.seconds,
+            "best_accuracy": self.best_accuracy,
+            "best_epoch": self.best_epoch,
+            "sizes": {name: len(values) for name, values in parts.items()},
+        }
+        arrays = {
+            f"{name}_{i}": value for name, values in parts.items() for i, value in enumerate(values)
+        }
+        with replaced(self.path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, state=json.dumps(state), **arrays)
+
+
+def _values(variables):
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables, values, path):
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [value.shape for value in values]:
+        raise ValueError(f"The checkpoint {path} is of a learner with other weights")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

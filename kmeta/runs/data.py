@@ -1,0 +1,118 @@
+"""The data of a run: named sets, and folders of pictures divided by class. Needs no Keras."""
+
+import difflib
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+import kmeta.data
+from kmeta.data.sampler import Sampler
+
+SPLITS = ("train", "val", "test")
+HELD_OUT = 0.2
+NAMED = ("cifar-fs", "glyphs", "omniglot")
+
+
+def load_split(data, split, data_dir=None, options=None):
+    """Return the `Dataset` of one split.
+
+    data: name for `kmeta.data.load`, or a folder of pictures with one sub-folder a class, or with
+        sub-folders "train", "val" and "test" of such.
+    split: of the named set. Of a folder, and of a set of TensorFlow Datasets, whose own splits
+        divide images and not classes: "train", "val", "test" or "all". Where these are not
+        sub-folders, a fifth of the classes is "val" and a fifth "test", the same ones every time.
+    data_dir: where the files of a named set are.
+    options: `{name: value}`, further arguments of the source; of a folder also `invert`, True to
+        swap dark and light.
+
+    Raises ValueError or FileNotFoundError where there are no such data.
+    """
+    options = options or {}
+    if is_folder(data):
+        return _folder_split(Path(data), split, **options)
+    if data.startswith("tfds:"):
+        return divided(kmeta.data.load(data, "train", data_dir, **options), split)
+    if data not in NAMED:
+        near = difflib.get_close_matches(data.lower(), NAMED, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise FileNotFoundError(
+            f"There is no folder {data!r}, and no data set of that name.{hint} Sets are "
+            f"{', '.join(NAMED)} and tfds:NAME"
+        )
+    return kmeta.data.load(data, split, data_dir, **options)
+
+
+def is_folder(data):
+    """Whether `data` is a folder or archive of pictures rather than a name; a name wins."""
+    return not data.startswith("tfds:") and data not in NAMED and Path(data).exists()
+
+
+def has_split(folder, split):
+    """Whether a folder of pictures is divided by sub-folders, and has this one."""
+    return split in SPLITS and Path(folder, split).is_dir()
+
+
+def load_data(recipe, data_dir=None):
+    """Return `{split: Dataset}` of a recipe, large enough for its tasks.
+
+    Raises as `load_split`, and ValueError where there are too few classes or images.
+    """
+    data = {}
+    for tasks in parts(recipe):
+        if tasks.split not in data:
+            data[tasks.split] = load_split(recipe.data, tasks.split, data_dir, recipe.data_options)
+        check_room(data[tasks.split], tasks, recipe.rotations)
+    return data
+
+
+def parts(recipe):
+    """Return the training, validation (where there is one) and test `Tasks` of a recipe."""
+    return [tasks for tasks in (recipe.train, recipe.val, recipe.test) if tasks is not None]
+
+
+def check_room(dataset, tasks, rotations):
+    """Raise ValueError, naming the data, unless `Tasks` can be drawn from them."""
+    options = {name: getattr(tasks, name) for name in ("way", "shot", "query", "seed")}
+    try:
+        Sampler(dataset.labels, rotations=rotations, class_names=dataset.class_names, **options)
+    except ValueError as error:
+        raise ValueError(f"{tasks.split} tasks from {dataset.name}: {error}") from error
+
+
+def make_episodes(dataset, tasks, rotations):
+    """Return the `kmeta.Episodes` that `Tasks` describe."""
+    from kmeta.data.episodes import Episodes
+
+    options = asdict(tasks)
+    del options["split"]
+    return Episodes(dataset, rotations=rotations, **options)
+
+
+def _folder_split(path, split, invert=False, **options):
+    if has_split(path, split):
+        dataset = kmeta.data.from_directory(path / split, **options)
+        dataset = replace(dataset, name=f"{path.name}-{split}")
+    else:
+        dataset = divided(kmeta.data.from_directory(path, **options), split)
+    return replace(dataset, images=255 - dataset.images) if invert else dataset
+
+
+def divided(dataset, split):
+    """Return the part of a `Dataset` with the classes of a split, "all" for the whole of it."""
+    if split == "all":
+        return dataset
+    if split not in SPLITS:
+        raise ValueError(
+            f"Splits of {dataset.name} are train, val, test and all. Received: {split!r}"
+        )
+    classes = len(dataset.class_names)
+    size = max(2, round(HELD_OUT * classes))
+    if classes < 3 * size:
+        raise ValueError(
+            f"{dataset.name} must have at least 6 classes, to be divided into train, val and "
+            f"test. Received: {classes}"
+        )
+    order = np.argsort(np.random.default_rng(0).random(classes), kind="stable").tolist()
+    parts = {"val": order[:size], "test": order[size : 2 * size], "train": order[2 * size :]}
+    return dataset.subset(parts[split], name=f"{dataset.name}-{split}")

@@ -1,0 +1,126 @@
+"""The folder of a run: what is in it, and when it may be written to."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from kmeta.recipes.recipe import Recipe, differences
+
+
+class Run:
+    """The folder of one training run.
+
+    - `config.json`: the recipe, the place and hashes of the data, versions of the libraries;
+    - `log.csv`: one line an epoch; `tensorboard/`: the same for TensorBoard;
+    - `checkpoint.npz`: all that continues the run;
+    - `learner.keras` and `result.json`: there when the run has finished;
+    - `evaluations.jsonl`: later evaluations, one a line.
+
+    path: of the folder, which need not exist.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.config_path = self.path / "config.json"
+        self.log_path = self.path / "log.csv"
+        self.checkpoint_path = self.path / "checkpoint.npz"
+        self.learner_path = self.path / "learner.keras"
+        self.result_path = self.path / "result.json"
+        self.evaluations_path = self.path / "evaluations.jsonl"
+        self.tensorboard_path = self.path / "tensorboard"
+
+    @property
+    def exists(self):
+        """Whether a run has been started here."""
+        return self.config_path.is_file()
+
+    @property
+    def config(self):
+        """What `config.json` holds. Raises FileNotFoundError where there is no run, and
+        ValueError where the file is damaged."""
+        if not self.exists:
+            raise FileNotFoundError(f"There is no run in {self.path} (no {self.config_path.name})")
+        return read_json(self.config_path)
+
+    @property
+    def recipe(self):
+        """The recipe that is being trained."""
+        try:
+            return Recipe.from_dict(self.config["recipe"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.config_path} is not the configuration of a run: {error}"
+            ) from error
+
+    def check_new(self):
+        """Raise FileExistsError unless a new run may be started here."""
+        if self.exists:
+            raise FileExistsError(
+                f"There is a run in {self.path} already. Continue it with --resume, or choose "
+                "another folder"
+            )
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise FileExistsError(f"{self.path} exists and is not an empty folder")
+
+    def check_finished(self):
+        """Raise FileNotFoundError where there is no run, ValueError where it has not finished."""
+        if not self.learner_path.exists():
+            self.config  # noqa: B018  raises where there is none
+            raise ValueError(
+                f"The run in {self.path} has not finished. Continue it with: "
+                f"kmeta train --resume --run {self.path}"
+            )
+
+    def check_resumes(self, recipe):
+        """Raise ValueError, naming what differs, unless the run here is one of this recipe."""
+        different = [
+            f"{name} is {old!r} in the run and {new!r} now"
+            for name, old, new in differences(self.recipe, recipe)
+            if name not in ("name", "target", "source")
+        ]
+        if different:
+            raise ValueError(f"Cannot resume {self.path}: {'; '.join(different)}")
+
+
+def check_loadable(path):
+    """Raise unless `path` is the folder of a finished run, or a .keras file."""
+    path = Path(path)
+    if path.is_dir():
+        Run(path).check_finished()
+    elif not path.exists():
+        raise FileNotFoundError(f"No such file or folder: {path}")
+    elif path.suffix != ".keras":
+        raise ValueError(f"Expected the folder of a run, or a .keras file. Received: {path}")
+
+
+@contextlib.contextmanager
+def replaced(path):
+    """Yield a temporary path that takes the place of `path` in one move when the block ends.
+
+    Whenever the process dies, `path` holds the old content or the new, never a part of it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".partial-{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, values):
+    """Write JSON `values` to `path` in one move."""
+    with replaced(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path):
+    """Return what the JSON file `path` holds; raises ValueError where it is damaged."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"Cannot read {path}: {error}") from error

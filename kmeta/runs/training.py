@@ -1,0 +1,149 @@
+"""Train a recipe into a folder, and go on after an interruption as if there had been none."""
+
+import dataclasses
+import importlib.metadata
+import math
+import platform
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+
+import kmeta
+from kmeta.evaluation import evaluate
+from kmeta.runs.building import make_learner, make_optimizer
+from kmeta.runs.checkpoint import Checkpoint
+from kmeta.runs.data import load_data, make_episodes
+from kmeta.runs.folder import Run, read_json, replaced, write_json
+from kmeta.runs.log import EpochLine, cut_log
+
+
+def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
+    """Train a recipe in the folder `path` and score it on its test episodes.
+
+    A run that was stopped, by whatever means, is continued by `resume=True` from the end of the
+    last whole epoch. On a CPU it then ends with the very weights of an uninterrupted run.
+
+    Args:
+        recipe: `kmeta.recipes.Recipe`.
+        path: folder of the run, see `kmeta.runs.Run`; new or empty unless `resume`.
+        data_dir: where the recipe's data are.
+        resume: continue the run in `path`. A finished one is left as it is.
+        verbose: 0 for nothing, "auto" for progress bars on a terminal and lines elsewhere.
+        data: what `kmeta.runs.data.load_data(recipe, data_dir)` returned, where it was called.
+
+    Returns:
+        What `result.json` holds: accuracy, its 95 % interval, what was scored, and more.
+
+    Raises:
+        FileExistsError: if there is something in `path` and `resume` is False.
+        FileNotFoundError: if there is no run in `path` and `resume` is True.
+        ValueError: if the run there is one of another recipe or of other data.
+    """
+    run = Run(path)
+    if resume:
+        run.check_resumes(recipe)
+        if run.result_path.exists():
+            return read_json(run.result_path)
+    else:
+        run.check_new()
+    data = load_data(recipe, data_dir) if data is None else data
+    _configure(run, recipe, data_dir, data)
+    train_on, validate_on, test_on = (
+        tasks and make_episodes(data[tasks.split], tasks, recipe.rotations)
+        for tasks in (recipe.train, recipe.val, recipe.test)
+    )
+
+    learner = make_learner(recipe)
+    learner.build(train_on.dataset.images.shape[1:])
+    learner.compile(optimizer=make_optimizer(recipe), jit_compile=False)
+    learner.optimizer.build(learner.trainable_variables)
+    checkpoint = Checkpoint(run.checkpoint_path)
+    checkpoint.restore(learner)
+    bars = verbose == "auto" and sys.stdout.isatty()
+    lines = [EpochLine(recipe.epochs)] if verbose and not bars else []
+    _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, int(bars))
+
+    checkpoint.use_best(learner)
+    score = evaluate(learner, test_on, verbose=int(bars))
+    with replaced(run.learner_path) as temporary:
+        learner.save(temporary)
+    result = {
+        "recipe": recipe.name,
+        **score_record(score),
+        "epochs": checkpoint.epochs_done,
+        "best_epoch": checkpoint.best_epoch,
+        "val_accuracy": checkpoint.best_accuracy,
+        "seconds": round(checkpoint.seconds, 1),
+        "target": recipe.target,
+        "source": recipe.source,
+        "versions": versions(),
+    }
+    write_json(run.result_path, result)
+    return result
+
+
+def score_record(score):
+    """Return a `kmeta.evaluation.Score` as JSON values."""
+    record = dataclasses.asdict(score)
+    if not math.isfinite(score.interval):
+        record["interval"] = None
+    return record
+
+
+def versions():
+    """Return the versions that a result depends on."""
+    names = ("keras", "tensorflow", "numpy")
+    found = {"kmeta": kmeta.__version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # TensorFlow has other distributions too
+            found[name] = __import__(name).__version__
+    return found
+
+
+def _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, verbose):
+    train_on.epoch = checkpoint.epochs_done
+    cut_log(run.log_path, checkpoint.epochs_done)
+    if checkpoint.epochs_done >= recipe.epochs:
+        return
+    learner.fit(
+        train_on,
+        validation_data=validate_on,
+        validation_freq=recipe.val_every,
+        initial_epoch=checkpoint.epochs_done,
+        epochs=recipe.epochs,
+        verbose=verbose,
+        callbacks=[
+            keras.callbacks.CSVLogger(run.log_path, append=True),
+            keras.callbacks.TensorBoard(run.tensorboard_path, write_graph=False),
+            *lines,
+            checkpoint,  # last: what it has saved, the others have written
+        ],
+    )
+
+
+def _configure(run, recipe, data_dir, data):
+    """Write `config.json`, or see that the data are still those it names."""
+    image_shape = data[recipe.train.split].images.shape[1:]
+    data = {split: dataset.sha256 for split, dataset in data.items()}
+    if not run.exists:
+        config = {
+            "recipe": recipe.to_dict(),
+            "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
+            "data_sha256": data,
+            "image_shape": list(image_shape),
+            "versions": versions(),
+        }
+        write_json(run.config_path, config)
+        return
+    if run.config["data_sha256"] != data:
+        raise ValueError(f"Cannot resume {run.path}: its data have changed since it was started")
+    if run.config["versions"] != versions():
+        warnings.warn(
+            f"Resuming {run.path} under other library versions than it was started with, so that "
+            f"weights may differ in the last digits: {run.config['versions']}, now {versions()}",
+            stacklevel=3,
+        )
