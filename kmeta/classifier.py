@@ -59,8 +59,8 @@ class Classifier(keras.Model):
             images = ops.cast(images, "float32") / 255.0
         mapping = zip(self.learner.deployed_weights(), self._weights_copy, strict=True)
         with keras.StatelessScope(mapping):
-            logits = self.learner.classify(self.state, images[None], training=False)
-        return ops.softmax(logits[0], axis=-1)
+            logits = self.learner.classify(self.state, ops.expand_dims(images, 0), training=False)
+        return ops.softmax(ops.squeeze(logits, 0), axis=-1)
 
     def get_build_config(self):
         return {"input_shape": (None, *self.image_shape)}

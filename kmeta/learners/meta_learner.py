@@ -35,7 +35,7 @@ class MetaLearner(keras.Model):
             )
         self.network = network
         self.bn_mode = bn_mode
-        self.image_shape = None
+        self.image_shape = self.feature_shape = None
 
     def adapt_state(self, support, training=False):
         """What the learner takes from a support set, with a leading task axis."""
@@ -71,8 +71,7 @@ class MetaLearner(keras.Model):
         if isinstance(input_shape, Episode):
             input_shape = input_shape.query_x[2:]
         self.image_shape = tuple(int(size) for size in input_shape)
-        if not self.network.built:
-            self.network(keras.KerasTensor((None, *self.image_shape)))
+        self.feature_shape = self.network(keras.KerasTensor((None, *self.image_shape))).shape[1:]
         self.built = True
 
     def get_build_config(self):
@@ -82,8 +81,12 @@ class MetaLearner(keras.Model):
         if config.get("image_shape") is not None:
             self.build(tuple(config["image_shape"]))
 
+    def default_loss(self):
+        """The loss of the paper, on `query_y` and logits."""
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
     def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
-        """Keras' `compile`; by default cross-entropy on the logits, and accuracy.
+        """Keras' `compile`; by default the paper's loss (cross-entropy), and accuracy.
 
         Raises:
             ValueError: if `loss` is a classification loss by name, which would take the logits
@@ -95,7 +98,7 @@ class MetaLearner(keras.Model):
                 f"`from_logits=True`. Received: loss={loss!r}, which expects probabilities"
             )
         if loss is None:
-            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            loss = self.default_loss()
             metrics = ["accuracy"] if metrics is None else metrics
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
@@ -153,7 +156,7 @@ class MetaLearner(keras.Model):
             self.build(images.shape[1:])
         if images.shape[1:] != self.image_shape:
             raise ValueError(
-                f"Argument `support_x` must have the shape [items, *{self.image_shape}] that the "
+                f"Argument `support_x` must have the shape {_shape_text(self.image_shape)} that the "
                 f"learner was built for. Received: support_x.shape={images.shape}"
             )
         one_hot = np.eye(len(class_names), dtype="float32")[labels]
@@ -201,6 +204,10 @@ class rewound:
     def __exit__(self, *_):
         if self.episodes is not None:
             self.episodes.epoch = self.epoch
+
+
+def _shape_text(image_shape):
+    return f"[{', '.join(map(str, ('items', *image_shape)))}]"
 
 
 def _labels_and_names(support_y, class_names, items):

@@ -20,7 +20,9 @@ def randomised(layer):
 
 def oracle(layer, x, stride):
     for convolution, norm in zip(layer.convolutions, layer.normalizations, strict=True):
-        x = oracles.convolve_same(x, *[ops.convert_to_numpy(w) for w in convolution.weights], stride)
+        x = oracles.convolve_same(
+            x, *[ops.convert_to_numpy(w) for w in convolution.weights], stride
+        )
         gamma = ops.convert_to_numpy(norm.gamma) if norm.scale else 1.0
         x, _, _ = oracles.batch_norm(x, gamma, ops.convert_to_numpy(norm.beta), norm.epsilon)
         x = np.maximum(x, 0)
@@ -58,9 +60,7 @@ def test_momentum_and_epsilon_are_used():
     convolution, norm = layer.convolutions[0], layer.normalizations[0]
     maps = oracles.convolve_same(IMAGES, *[ops.convert_to_numpy(w) for w in convolution.weights], 1)
     np.testing.assert_allclose(norm.moving_mean, 0.75 * maps.mean((0, 1, 2)), atol=1e-5)
-    np.testing.assert_allclose(
-        norm.moving_variance, 0.25 + 0.75 * maps.var((0, 1, 2)), rtol=1e-4
-    )
+    np.testing.assert_allclose(norm.moving_variance, 0.25 + 0.75 * maps.var((0, 1, 2)), rtol=1e-4)
     assert norm.epsilon == 0.5
 
 

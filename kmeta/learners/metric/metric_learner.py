@@ -17,7 +17,11 @@ class MetricLearner(MetaLearner):
     query's prediction depends on no other query. `"batch"`: it uses those of all images of the
     call, support and queries together (transductive). Training always uses the batch. Images that
     pad a support set count in the statistics of a batch, and nowhere else.
+
+    support_embedding: another network for the support set, where a paper has one.
     """
+
+    support_embedding = None
 
     def __init__(self, embedding, bn_mode="running", **kwargs):
         super().__init__(embedding, bn_mode, ("running", "batch"), **kwargs)
@@ -31,26 +35,38 @@ class MetricLearner(MetaLearner):
         raise NotImplementedError
 
     def adapt_state(self, support, training=False):
-        return self.summarise(self.embed(support.x, training), support.y, training)
+        return self.summarise(self.embed_support(support.x, training), support.y, training)
 
     def classify(self, state, query_x, training=False):
         return self.compare(state, self.embed(query_x, training), training)
 
     def call(self, episode, training=None):
-        """Logits of an episode; support and queries pass the embedding as one batch."""
-        support, query_x = episode
-        images = ops.concatenate([support.x, query_x], axis=1)
         if self.bn_mode == "batch":
-            with batch_norm_statistics(self.network, batch=True):
-                embedded = self.embed(images, training)
-        else:
-            embedded = self.embed(images, training)
-        items = support.x.shape[1]
-        state = self.summarise(embedded[:, :items], support.y, training)
-        return self.compare(state, embedded[:, items:], training)
+            with batch_norm_statistics(self, batch=True):
+                return self._call(episode, training)
+        return self._call(episode, training)
 
-    def embed(self, x, training=False):
+    def _call(self, episode, training):
+        """Logits; support and queries pass the embedding as one batch if they share it."""
+        support, query_x = episode
+        if self.support_embedding is None:
+            embedded = self.embed(ops.concatenate([support.x, query_x], axis=1), training)
+            items = support.x.shape[1]
+            embedded_support, embedded_query = embedded[:, :items], embedded[:, items:]
+        else:
+            embedded_support = self.embed_support(support.x, training)
+            embedded_query = self.embed(query_x, training)
+        state = self.summarise(embedded_support, support.y, training)
+        return self.compare(state, embedded_query, training)
+
+    def embed_support(self, x, training=False):
+        """Embedded support images, see `embed`."""
+        return self.embed(x, training, self.support_embedding)
+
+    def embed(self, x, training=False, network=None):
         """`[tasks, items, ...]` embedded images, as one batch of all tasks."""
         tasks, items = ops.shape(x)[:2]
-        embedded = self.network(ops.reshape(x, (-1, *x.shape[2:])), training=training)
+        network = network or self.network
+        embedded = network(ops.reshape(x, (-1, *x.shape[2:])), training=training)
+        items = -1 if isinstance(tasks, int) else items  # a smaller graph to export
         return ops.reshape(embedded, (tasks, items, *embedded.shape[1:]))

@@ -39,6 +39,19 @@ def _network():
 
 SPECIMENS = {
     "PrototypicalNetwork": Specimen(lambda: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(4))),
+    "MatchingNetwork": Specimen(lambda: kmeta.MatchingNetwork(kmeta.layers.Conv4(4), scale=10.0)),
+    "MatchingNetwork with full context": Specimen(
+        lambda: kmeta.MatchingNetwork(
+            kmeta.layers.Conv4(4), kmeta.layers.Conv4(4), full_context=True, scale=10.0
+        ),
+        sequence=True,
+    ),
+    "RelationNetwork": Specimen(
+        lambda: kmeta.RelationNetwork(
+            keras.layers.Conv2D(3, 3, strides=4, activation="relu"), kmeta.layers.RelationModule(4)
+        )
+    ),
+    "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(4))),
     "MAML": Specimen(
         lambda: kmeta.MAML(_network(), inner_steps=2),
         head=lambda learner: learner.network.layers[-1],

@@ -1,0 +1,81 @@
+"""Full context embeddings of Matching Networks (Vinyals et al. 2016, appendix A)."""
+
+import keras
+from keras import ops
+
+from kmeta.ops.attention import attention_read
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class SupportContext(keras.layers.Layer):
+    """Embed each support item in the light of the others (appendix A.2).
+
+    `g(x_i, S) = h_forward_i + h_backward_i + g'(x_i)`: a bidirectional LSTM over the support set,
+    whose hidden size is the number of features, with a residual sum. The order of the set matters,
+    as published.
+
+    Input: `g'`, `[tasks, items, features]`, and `valid`, `[tasks, items]` booleans, which padding
+    is not. Output: `[tasks, items, features]`.
+    """
+
+    def build(self, input_shape):
+        self.lstm = keras.layers.Bidirectional(
+            keras.layers.LSTM(input_shape[-1], return_sequences=True),
+            merge_mode="sum",
+            dtype=self.dtype_policy,
+            name="lstm",
+        )
+        self.lstm.build(input_shape)
+
+    def call(self, embedded, valid):
+        return embedded + self.lstm(embedded, mask=valid)
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class QueryContext(keras.layers.Layer):
+    """Embed queries by reading the support set with attention (appendix A.1).
+
+    For `k = 1 .. read_steps`, from `h_0 = c_0 = 0`:
+
+    ```
+    r_{k-1}    = sum_i softmax_i(h_{k-1} . g(x_i)) g(x_i)
+    h^_k, c_k  = LSTM(f'(x), [h_{k-1}, r_{k-1}], c_{k-1})
+    h_k        = h^_k + f'(x)
+    ```
+
+    and `f(x, S) = h_{read_steps}`. The first read is the mean of the support set. The LSTM sees `r`
+    beside its input instead of beside `h`: the same function, for both only enter sums.
+
+    Args:
+        read_steps: how often the support set is read, K of the paper.
+
+    Input: `f'`, `[tasks, queries, features]`; the support set `g`, `[tasks, items, features]`; and
+    `valid`, `[tasks, items]` booleans. Output: `[tasks, queries, features]`.
+    """
+
+    def __init__(self, read_steps=3, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(read_steps, bool) or not isinstance(read_steps, int) or read_steps < 1:
+            raise ValueError(
+                "Argument `read_steps` must be a positive integer. "
+                f"Received: read_steps={read_steps!r}"
+            )
+        self.read_steps = read_steps
+
+    def build(self, input_shape):
+        features = input_shape[-1]
+        self.cell = keras.layers.LSTMCell(features, dtype=self.dtype_policy, name="cell")
+        self.cell.build((None, 2 * features))
+
+    def call(self, embedded, support, valid):
+        flat = ops.reshape(embedded, (-1, embedded.shape[-1]))
+        hidden, state = ops.zeros_like(embedded), ops.zeros_like(flat)
+        for _ in range(self.read_steps):
+            read = attention_read(hidden, support, valid)
+            inputs = ops.reshape(ops.concatenate([embedded, read], axis=-1), (-1, 2 * flat.shape[-1]))
+            output, (_, state) = self.cell(inputs, [ops.reshape(hidden, ops.shape(flat)), state])
+            hidden = ops.reshape(output, ops.shape(embedded)) + embedded
+        return hidden
+
+    def get_config(self):
+        return {**super().get_config(), "read_steps": self.read_steps}

@@ -1,0 +1,131 @@
+"""The two networks of Relation Networks (Sung et al. 2018, figure 2)."""
+
+import keras
+from keras import ops
+
+from kmeta.layers.batch_normalization import BatchNormalization
+
+
+def _normal(fan_out):
+    """The authors' initialisation of convolutions, N(0, 2 / (k^2 * filters))."""
+    return keras.initializers.RandomNormal(stddev=(2.0 / fan_out) ** 0.5)
+
+
+def _block(filters, padding, pool, dtype):
+    layers = [
+        keras.layers.Conv2D(
+            filters, 3, padding=padding, kernel_initializer=_normal(9 * filters), dtype=dtype
+        ),
+        BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype),
+    ]
+    if pool:  # before the ReLU: the same function, sooner
+        layers.append(keras.layers.MaxPooling2D(2, dtype=dtype))
+    return [*layers, keras.layers.ReLU(dtype=dtype)]
+
+
+class _Chain(keras.layers.Layer):
+    """Layers in a row, made by `chain()` when the input shape is known."""
+
+    def __init__(self, filters=64, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
+            raise ValueError(
+                f"Argument `filters` must be a positive integer. Received: filters={filters!r}"
+            )
+        self.filters = filters
+
+    def chain(self):
+        """The layers."""
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        if len(input_shape) != 4:
+            raise ValueError(
+                f"{type(self).__name__} expects maps `[batch, height, width, channels]`. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        self.layers = self.chain()
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            if not isinstance(layer, keras.layers.Dense) and min(shape[1:3]) < 1:
+                raise ValueError(
+                    f"{type(self).__name__} has no pixels left: its input is too small. "
+                    f"Received: input_shape={tuple(input_shape)}"
+                )
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def call(self, x, training=None):
+        for layer in self.layers:
+            arguments = {"training": training} if isinstance(layer, BatchNormalization) else {}
+            x = layer(x, **arguments)
+        return x
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class RelationEmbedding(_Chain):
+    """Embedding that keeps feature maps: two blocks that pool, two that do not.
+
+    Convolutions of the pooling blocks have no padding: 28x28 images become 5x5 maps, 84x84 images
+    19x19, as in the authors' code.
+
+    Args:
+        filters: channels of every block.
+
+    Input: `[batch, height, width, channels]`. Output: `[batch, height', width', filters]`.
+    """
+
+    def chain(self):
+        dtype = self.dtype_policy
+        pooled = [layer for _ in range(2) for layer in _block(self.filters, "valid", True, dtype)]
+        return pooled + [
+            layer for _ in range(2) for layer in _block(self.filters, "same", False, dtype)
+        ]
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class RelationModule(_Chain):
+    """Score of a pair of concatenated feature maps, before the sigmoid.
+
+    Two blocks that pool, 8 ReLU units, one output; the dense layers start from N(0, 0.01) with a
+    bias of 1, as in the authors' code.
+
+    Args:
+        filters: channels of the two blocks.
+        hidden: units between them and the output.
+        padding: of the convolutions, `"same"` as for Omniglot or `"valid"` as for miniImageNet.
+
+    Input: `[pairs, height, width, channels]`. Output: `[pairs, 1]`.
+    """
+
+    def __init__(self, filters=64, hidden=8, padding="same", **kwargs):
+        super().__init__(filters, **kwargs)
+        if padding not in ("same", "valid"):
+            raise ValueError(
+                f"Argument `padding` must be 'same' or 'valid'. Received: padding={padding!r}"
+            )
+        self.hidden = hidden
+        self.padding = padding
+
+    def chain(self):
+        dtype = self.dtype_policy
+        dense = {
+            "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
+            "bias_initializer": "ones",
+            "dtype": dtype,
+        }
+        blocks = [
+            layer for _ in range(2) for layer in _block(self.filters, self.padding, True, dtype)
+        ]
+        return [
+            *blocks,
+            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Dense(self.hidden, activation="relu", **dense),
+            keras.layers.Dense(1, **dense),
+        ]
+
+    def get_config(self):
+        return {**super().get_config(), "hidden": self.hidden, "padding": self.padding}

@@ -1,0 +1,105 @@
+"""Learning to Compare: Relation Network for Few-Shot Learning (Sung et al. 2018)."""
+
+import keras
+from keras import ops
+
+from kmeta.layers.relation import RelationModule
+from kmeta.learners.metric.metric_learner import MetricLearner
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class RelationLoss(keras.losses.Loss):
+    """Mean squared error of relation scores (Sung et al. 2018, equation 2).
+
+    `L = mean_{c, j} (r_cj - 1[y_j = c])^2`
+
+    Called on `query_y`, `[tasks, queries]` integers, and `log r`, `[tasks, queries, way]`.
+    """
+
+    def call(self, y_true, y_pred):
+        scores = ops.exp(y_pred)
+        truth = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=scores.dtype)
+        return ops.mean(ops.square(scores - truth), axis=-1)
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class RelationNetwork(MetricLearner):
+    """Relation Networks: a learned comparison of feature maps instead of a distance.
+
+    `r_cj = sigmoid(g([f(S_c), f(x_j)]))`, where `f(S_c)` is the sum of the feature maps of the
+    support items of class c and `[ , ]` joins channels (Sung et al. 2018, equation 1). Trained
+    by squared error of the scores (equation 2), the default of `compile`.
+
+    The logits are `log r`, so that their softmax is the relation scores divided by their sum.
+
+    Args:
+        embedding: any Keras layer or model, images to feature maps
+            `[batch, height, width, channels]`; the paper's is `kmeta.layers.RelationEmbedding()`.
+        relation_module: any Keras layer or model, joined maps
+            `[pairs, height, width, 2 * channels]` to scores before the sigmoid, `[pairs, 1]`.
+            Default: the paper's, `kmeta.layers.RelationModule()`.
+        bn_mode: statistics of batch normalisation outside training, in both networks, `"running"`
+            or, as published, `"batch"` (transductive), see `MetricLearner`.
+
+    Raises:
+        ValueError: if an argument is none of those above, or the embedding returns no maps.
+
+    Deviations: with `"batch"`, support and queries are embedded as one batch, not as two.
+    """
+
+    def __init__(self, embedding, relation_module=None, bn_mode="running", **kwargs):
+        super().__init__(embedding, bn_mode, **kwargs)
+        if relation_module is None:
+            relation_module = RelationModule(dtype=self.dtype_policy)
+        if not isinstance(relation_module, keras.Layer):
+            raise ValueError(
+                "Argument `relation_module` must be a Keras layer or model, or None. "
+                f"Received: {relation_module!r}"
+            )
+        self.relation_module = relation_module
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if len(self.feature_shape) != 3:
+            raise ValueError(
+                "Argument `embedding` must return feature maps [batch, height, width, channels]. "
+                f"Received: an embedding that returns {('batch', *self.feature_shape)}"
+            )
+        height, width, channels = self.feature_shape
+        self.relation_module(keras.KerasTensor((None, height, width, 2 * channels)))
+
+    def default_loss(self):
+        return RelationLoss()
+
+    def summarise(self, embedded, labels, training=False):
+        """`{"maps": [tasks, way, height, width, channels]}`, sums over the items of a class."""
+        labels = ops.cast(labels, embedded.dtype)
+        return {"maps": ops.einsum("tiw,tihvc->twhvc", labels, embedded)}
+
+    def compare(self, state, embedded, training=False):
+        maps = state["maps"]
+        shape = (*ops.shape(embedded)[:2], maps.shape[1], *self.feature_shape)
+        pairs = ops.concatenate(
+            [
+                ops.broadcast_to(ops.expand_dims(maps, 1), shape),
+                ops.broadcast_to(ops.expand_dims(embedded, 2), shape),
+            ],
+            axis=-1,
+        )
+        flat = ops.reshape(pairs, (-1, *pairs.shape[3:]))
+        scores = self.relation_module(flat, training=training)
+        return ops.log_sigmoid(ops.reshape(scores, shape[:3]))
+
+    def deployed_weights(self):
+        return self.network.weights + self.relation_module.weights
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "relation_module": keras.saving.serialize_keras_object(self.relation_module),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        module = keras.saving.deserialize_keras_object(config["relation_module"])
+        return super().from_config({**config, "relation_module": module})

@@ -1,0 +1,48 @@
+"""Attention over support sets."""
+
+from keras import ops
+
+_NEVER = -1e9  # a similarity whose weight after a softmax is zero
+
+
+def valid_items(labels):
+    """`[tasks, items]` booleans: False for padding, whose label rows are zero."""
+    return ops.any(labels > 0, axis=-1)
+
+
+def attention_read(queries, memory, valid):
+    """Read a memory by the softmax of dot products (Vinyals et al. 2016, appendix A.1).
+
+    `r = sum_i a_i g_i`, `a = softmax_i(h . g_i)`
+
+    Args:
+        queries: `[tasks, queries, features]`.
+        memory: `[tasks, items, features]`.
+        valid: `[tasks, items]` booleans; other items have no weight.
+
+    Returns:
+        `[tasks, queries, features]`.
+    """
+    scores = ops.matmul(queries, ops.swapaxes(memory, -1, -2))
+    scores = ops.where(valid[:, None], scores, _NEVER)
+    return ops.matmul(ops.softmax(scores, axis=-1), memory)
+
+
+def label_log_probabilities(similarities, labels):
+    """Log of the sum of attention over each class (Vinyals et al. 2016, equations 1 and 2).
+
+    `P(y = c | x, S) = sum_i a(x, x_i) y_ic`, `a(x, x_i) = softmax_i(s(x, x_i))`
+
+    Args:
+        similarities: `s`, `[tasks, queries, items]`.
+        labels: `[tasks, items, way]` one-hot; rows of zeros (padding) have no attention.
+
+    Returns:
+        `[tasks, queries, way]` log-probabilities; no class falls below 1e-30.
+    """
+    labels = ops.cast(labels, similarities.dtype)
+    similarities = ops.where(valid_items(labels)[:, None], similarities, _NEVER)
+    highest = ops.stop_gradient(ops.max(similarities, axis=-1, keepdims=True))
+    weights = ops.exp(similarities - highest)
+    of_class = ops.log(ops.maximum(ops.matmul(weights, labels), 1e-30))
+    return of_class - ops.log(ops.sum(weights, axis=-1, keepdims=True))

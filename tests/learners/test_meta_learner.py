@@ -1,0 +1,78 @@
+import keras
+import numpy as np
+import pytest
+
+import kmeta
+from kmeta import Episode, Support
+
+rng = np.random.default_rng(7)
+X, Y = rng.normal(size=(4, 5)).astype("float32"), np.array([0, 1, 0, 1])
+
+
+def learner():
+    network = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
+    made = kmeta.PrototypicalNetwork(network)
+    made.build((5,))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((X[:, 0], Y), r"`support_x` must be an array `\[items, ...\]`.*Received: support_x.shape=\(4,\)"),
+        ((X[:0], Y[:0]), r"at least one item. Received: support_x.shape=\(0, 5\)"),
+        ((np.full_like(X, np.nan), Y), "`support_x` must be finite. Received: NaN or infinity"),
+        ((X.astype(str), Y), "`support_x` must hold numbers. Received: support_x.dtype=<U"),
+        ((X, Y[:3]), r"one label for each of the 4 items.*Received: support_y.shape=\(3,\)"),
+        ((X, np.eye(2)[Y]), r"one label for each of the 4 items.*Received: support_y.shape=\(4, 2\)"),
+        ((X, Y * 0.5), "`support_y` must hold integers or names. Received: support_y.dtype=float64"),
+        ((X, Y * 0), "every label from 0 to 1 at least once. Received: \\[0\\]"),
+        ((X, Y * 2), "every label from 0 to 2 at least once. Received: \\[0, 2\\]"),
+        ((X, Y - 1), "every label from 0 to 1 at least once. Received: \\[-1, 0\\]"),
+        ((X, Y, ["a", "b", "c"]), "every label from 0 to 2 at least once. Received: \\[0, 1\\]"),
+        ((X, Y, ["a", "a"]), "`class_names` must not repeat a name. Received: class_names=\\['a', 'a'\\]"),
+        ((X, ["b", "a", "b", "a"], ["a", "b"]), "`class_names` must be left out when"),
+        ((X[:, :4], Y), r"must have the shape \[items, 5\].*Received: support_x.shape=\(4, 4\)"),
+    ],
+)
+def test_bad_support_sets(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        learner().adapt(*arguments)
+
+
+def test_names_are_sorted_and_columns_follow_them():
+    by_name = learner()
+    classifier = by_name.adapt(X, ["wolf", "bear", "wolf", "bear"])
+    assert classifier.class_names == ["bear", "wolf"]
+    by_number = by_name.adapt(X, 1 - Y, class_names=["bear", "wolf"])
+    np.testing.assert_array_equal(classifier(X), by_number(X))
+    assert by_number.class_names == ["bear", "wolf"]
+
+
+def test_losses_that_take_logits_for_probabilities_are_refused():
+    with pytest.raises(ValueError, match="Received: loss='sparse_categorical_crossentropy'"):
+        learner().compile(loss="sparse_categorical_crossentropy")
+
+
+def test_a_generator_needs_a_built_learner():
+    y = np.eye(2, dtype="float32")[Y][None]
+    item = Episode(Support(X[None], y), X[None]), Y[None].astype("int32")
+    fresh = kmeta.PrototypicalNetwork(keras.layers.Dense(2))
+    fresh.compile()
+    with pytest.raises(ValueError, match="call `build\\(image_shape\\)` before `fit`. Received: gen"):
+        fresh.fit(item for _ in range(2))
+    fresh.build((5,))
+    fresh.fit((item for _ in range(2)), verbose=0)
+
+
+def test_fit_builds_the_optimizer_so_that_saving_is_whole(tmp_path):
+    y = np.eye(2, dtype="float32")[Y][None]
+    episode = Episode(Support(X[None], y), X[None])
+    fresh = kmeta.PrototypicalNetwork(keras.layers.Dense(2))
+    fresh.compile(keras.optimizers.Adam(0.01))
+    fresh.fit(episode, Y[None], verbose=0)
+    fresh.save(tmp_path / "learner.keras")
+    loaded = keras.models.load_model(tmp_path / "learner.keras")
+    assert int(loaded.optimizer.iterations) == 1
+    for a, b in zip(loaded.optimizer.variables, fresh.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -1,0 +1,54 @@
+import keras
+import numpy as np
+import pytest
+
+import kmeta
+
+rng = np.random.default_rng(8)
+DATA = kmeta.data.from_arrays(
+    (rng.normal(size=(60, 4)) + 2 * np.arange(6).repeat(10)[:, None]).astype("float32"),
+    np.arange(6).repeat(10),
+)
+
+
+def identity(**options):
+    return kmeta.PrototypicalNetwork(keras.layers.Identity(), **options)
+
+
+def test_mean_and_interval_are_over_episodes():
+    episodes = kmeta.Episodes(DATA, way=3, shot=2, query=4, steps=5, tasks_per_step=3, seed=2)
+    score = kmeta.evaluate(identity(), episodes, verbose=0)
+    hits = []
+    for (support, query_x), query_y in episodes:
+        for x, y, query, truth in zip(*support, query_x, query_y, strict=True):
+            centres = np.stack([x[y[:, k] == 1].mean(0) for k in range(3)])
+            nearest = ((query[:, None] - centres) ** 2).sum(-1).argmin(-1)
+            hits.append(np.mean(nearest == truth))
+    assert score.accuracy == pytest.approx(np.mean(hits))
+    assert score.interval == pytest.approx(1.96 * np.std(hits, ddof=1) / np.sqrt(15))
+    assert score.episodes == 15
+    assert score.manifest == episodes.manifest()
+    assert str(score).endswith("(95 % interval, 15 episodes, bn_mode=running)")
+
+
+def test_the_manifest_tells_episodes_apart():
+    one = [kmeta.Episodes(DATA, way=3, shot=1, query=2, steps=4, seed=s).manifest() for s in (1, 1, 2)]
+    assert one[0] == one[1]
+    assert one[0]["episodes_sha256"] != one[2]["episodes_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("learner", "episodes", "message"),
+    [
+        (keras.layers.Identity(), None, "`learner` must be a kmeta learner. Received: Identity"),
+        (identity(), [1, 2], "`episodes` must be kmeta.Episodes. Received: list"),
+        (
+            kmeta.MAML(keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])),
+            kmeta.Episodes(DATA, way=3, shot=1, query=2, steps=1),
+            "network predicts 5 classes, but the support set has 3",
+        ),
+    ],
+)
+def test_bad_arguments(learner, episodes, message):
+    with pytest.raises(ValueError, match=message):
+        kmeta.evaluate(learner, episodes, verbose=0)
