@@ -17,9 +17,7 @@ def cosine(a, b):
 
 
 def prototypes(embedded, one_hot):
-    return np.array(
-        [embedded[one_hot[:, k] == 1].mean(axis=0) for k in range(one_hot.shape[1])]
-    )
+    return np.array([embedded[one_hot[:, k] == 1].mean(axis=0) for k in range(one_hot.shape[1])])
 
 
 def convolve_same(x, kernel, bias, stride):
@@ -54,3 +52,57 @@ def maml_linear(weights, bias, support_x, one_hot, query_x, steps, rate):
         error = (softmax(support_x @ weights + bias) - one_hot) / len(support_x)
         weights, bias = weights - rate * support_x.T @ error, bias - rate * error.sum(axis=0)
     return query_x @ weights + bias
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(x, h, c, kernel, recurrent, bias):
+    """One step of an LSTM with gates in the order input, forget, candidate, output."""
+    i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def lstm(xs, weights):
+    h = c = np.zeros(weights[1].shape[0])
+    out = []
+    for x in xs:
+        h, c = lstm_step(x, h, c, *weights)
+        out.append(h)
+    return out
+
+
+def support_context(embedded, forward, backward):
+    """`g(x_i, S)` of one support set, item by item."""
+    ahead = lstm(embedded, forward)
+    back = lstm(embedded[::-1], backward)[::-1]
+    return np.array([x + a + b for x, a, b in zip(embedded, ahead, back, strict=True)])
+
+
+def query_context(query, support, weights, read_steps):
+    """`f(x, S)` of one query."""
+    h = c = np.zeros(len(query))
+    for _ in range(read_steps):
+        attention = softmax(np.array([h @ g for g in support]))
+        read = sum(a * g for a, g in zip(attention, support, strict=True))
+        out, c = lstm_step(np.concatenate([query, read]), h, c, *weights)
+        h = out + query
+    return h
+
+
+def matching(query, support, one_hot, scale):
+    """P(y | x, S) of one query."""
+    attention = softmax(scale * cosine(query[None], support)[0])
+    return sum(a * y for a, y in zip(attention, one_hot, strict=True))
+
+
+def conv_same_blocks(x, layers):
+    """Apply (kernel, bias, gamma, beta, mean, variance, epsilon, padding, pool) in turn."""
+    for kernel, bias, gamma, beta, mean, variance, epsilon, padding, pool in layers:
+        full = convolve_same(x, kernel, bias, 1)
+        x = full if padding == "same" else full[:, 1:-1, 1:-1]
+        x = np.maximum(gamma * (x - mean) / np.sqrt(variance + epsilon) + beta, 0)
+        x = max_pool(x) if pool else x
+    return x

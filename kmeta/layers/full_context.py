@@ -72,7 +72,9 @@ class QueryContext(keras.layers.Layer):
         hidden, state = ops.zeros_like(embedded), ops.zeros_like(flat)
         for _ in range(self.read_steps):
             read = attention_read(hidden, support, valid)
-            inputs = ops.reshape(ops.concatenate([embedded, read], axis=-1), (-1, 2 * flat.shape[-1]))
+            inputs = ops.reshape(
+                ops.concatenate([embedded, read], axis=-1), (-1, 2 * flat.shape[-1])
+            )
             output, (_, state) = self.cell(inputs, [ops.reshape(hidden, ops.shape(flat)), state])
             hidden = ops.reshape(output, ops.shape(embedded)) + embedded
         return hidden

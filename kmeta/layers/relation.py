@@ -47,11 +47,6 @@ class _Chain(keras.layers.Layer):
         self.layers = self.chain()
         shape = tuple(input_shape)
         for layer in self.layers:
-            if not isinstance(layer, keras.layers.Dense) and min(shape[1:3]) < 1:
-                raise ValueError(
-                    f"{type(self).__name__} has no pixels left: its input is too small. "
-                    f"Received: input_shape={tuple(input_shape)}"
-                )
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
 

@@ -19,18 +19,30 @@ def learner():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((X[:, 0], Y), r"`support_x` must be an array `\[items, ...\]`.*Received: support_x.shape=\(4,\)"),
+        (
+            (X[:, 0], Y),
+            r"`support_x` must be an array `\[items, ...\]`.*Received: support_x.shape=\(4,\)",
+        ),
         ((X[:0], Y[:0]), r"at least one item. Received: support_x.shape=\(0, 5\)"),
         ((np.full_like(X, np.nan), Y), "`support_x` must be finite. Received: NaN or infinity"),
         ((X.astype(str), Y), "`support_x` must hold numbers. Received: support_x.dtype=<U"),
         ((X, Y[:3]), r"one label for each of the 4 items.*Received: support_y.shape=\(3,\)"),
-        ((X, np.eye(2)[Y]), r"one label for each of the 4 items.*Received: support_y.shape=\(4, 2\)"),
-        ((X, Y * 0.5), "`support_y` must hold integers or names. Received: support_y.dtype=float64"),
+        (
+            (X, np.eye(2)[Y]),
+            r"one label for each of the 4 items.*Received: support_y.shape=\(4, 2\)",
+        ),
+        (
+            (X, Y * 0.5),
+            "`support_y` must hold integers or names. Received: support_y.dtype=float64",
+        ),
         ((X, Y * 0), "every label from 0 to 1 at least once. Received: \\[0\\]"),
         ((X, Y * 2), "every label from 0 to 2 at least once. Received: \\[0, 2\\]"),
         ((X, Y - 1), "every label from 0 to 1 at least once. Received: \\[-1, 0\\]"),
         ((X, Y, ["a", "b", "c"]), "every label from 0 to 2 at least once. Received: \\[0, 1\\]"),
-        ((X, Y, ["a", "a"]), "`class_names` must not repeat a name. Received: class_names=\\['a', 'a'\\]"),
+        (
+            (X, Y, ["a", "a"]),
+            "`class_names` must not repeat a name. Received: class_names=\\['a', 'a'\\]",
+        ),
         ((X, ["b", "a", "b", "a"], ["a", "b"]), "`class_names` must be left out when"),
         ((X[:, :4], Y), r"must have the shape \[items, 5\].*Received: support_x.shape=\(4, 4\)"),
     ],
@@ -59,7 +71,9 @@ def test_a_generator_needs_a_built_learner():
     item = Episode(Support(X[None], y), X[None]), Y[None].astype("int32")
     fresh = kmeta.PrototypicalNetwork(keras.layers.Dense(2))
     fresh.compile()
-    with pytest.raises(ValueError, match="call `build\\(image_shape\\)` before `fit`. Received: gen"):
+    with pytest.raises(
+        ValueError, match="call `build\\(image_shape\\)` before `fit`. Received: gen"
+    ):
         fresh.fit(item for _ in range(2))
     fresh.build((5,))
     fresh.fit((item for _ in range(2)), verbose=0)
