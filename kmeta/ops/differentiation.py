@@ -79,6 +79,11 @@ def value_and_gradients(function, weights):
     return (loss, extra), gradients
 
 
+def replicas():
+    """By how many replicas of a `tf.distribute` strategy Keras divides losses; 1 without one."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
 def map_tasks(function, inputs):
     """Apply `function` to one task at a time and stack the results.
 

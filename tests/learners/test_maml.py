@@ -1,6 +1,10 @@
 """MAML against NumPy and, in float64, against central differences."""
 
 import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -144,6 +148,32 @@ def test_graph_and_eager_training_agree():
         results.append([ops.convert_to_numpy(weight) for weight in learner.weights])
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_scaled_loss_gives_the_same_step():
+    """Optimizers for float16 scale the loss up and the gradients down."""
+    tasks, query_y = episode((4,))
+    steps = []
+    for factor in (None, 1024.0):
+        keras.utils.set_random_seed(7)
+        learner = linear()
+        learner.compile(keras.optimizers.SGD(1.0, loss_scale_factor=factor))
+        logs = learner.train_step((tasks, query_y))
+        steps.append([*learner.network.get_weights(), ops.convert_to_numpy(logs["loss"])])
+    for a, b in zip(*steps, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_replicas_share_the_step():
+    """Two replicas on half of the tasks each make the step of one on all of them."""
+    script = Path(__file__).with_name("mirrored_maml.py")
+    one, two = (
+        subprocess.run(
+            [sys.executable, str(script), str(count)], capture_output=True, text=True, check=True
+        ).stdout.splitlines()[-1]
+        for count in (1, 2)
+    )
+    np.testing.assert_allclose(json.loads(one), json.loads(two), atol=1e-5)
 
 
 def test_queries_meet_only_in_batch_mode():

@@ -103,9 +103,9 @@ class MAML(MetaLearner):
                 logits, fixed = self._classify_task(state, query_x, True)
                 with keras.StatelessScope(zip(self.network.trainable_weights, weights)):
                     loss = self.compute_loss(y=query_y[None], y_pred=logits[None])
-                return loss, (logits, fixed)
+                return self.optimizer.scale_loss(loss), (loss, logits, fixed)
 
-            (loss, (logits, fixed)), gradients = differentiation.value_and_gradients(
+            (_, (loss, logits, fixed)), gradients = differentiation.value_and_gradients(
                 query_loss, weights
             )
             return (loss, fixed, gradients), logits
@@ -115,7 +115,7 @@ class MAML(MetaLearner):
             for variable, value in zip(self.network.non_trainable_weights, fixed, strict=True):
                 variable.assign(value)
         self.optimizer.apply(gradients, self.network.trainable_weights)
-        self._loss_tracker.update_state(loss)
+        self._loss_tracker.update_state(loss * differentiation.replicas())  # Keras divided it
         return self.compute_metrics(episode, query_y, logits)
 
     def _adapt_tasks(self, support, training, fixed):
