@@ -1,9 +1,12 @@
 """kmeta: few-shot and meta-learning for Keras, from paper to production.
 
-Public names load on first use, so that `import kmeta` itself does not import TensorFlow.
+Public names load on first use, so that `import kmeta` itself does not import TensorFlow. Where Keras
+was imported before, all load at once, so that `keras.models.load_model` knows them; `kmeta.load`
+always does.
 """
 
 import importlib
+import sys
 
 __version__ = "0.1.0"
 
@@ -12,8 +15,12 @@ _HOMES = {
     "Episode": "kmeta.episode",
     "Episodes": "kmeta.data.episodes",
     "MAML": "kmeta.learners.optimization.maml",
+    "MatchingNetwork": "kmeta.learners.metric.matching",
     "MetaLearner": "kmeta.learners.meta_learner",
+    "Pairs": "kmeta.episode",
     "PrototypicalNetwork": "kmeta.learners.metric.prototypical",
+    "RelationNetwork": "kmeta.learners.metric.relation",
+    "SiameseNetwork": "kmeta.learners.metric.siamese",
     "Support": "kmeta.episode",
     "evaluate": "kmeta.evaluation",
     "export": "kmeta.exporting",
@@ -35,3 +42,13 @@ def __getattr__(name):
 
 def __dir__():
     return __all__
+
+
+def _register():
+    """Make kmeta's classes known to `keras.models.load_model`, if Keras is here already."""
+    if "keras" in sys.modules:
+        for home in {*_HOMES.values(), "kmeta.layers"}:
+            importlib.import_module(home)
+
+
+_register()

@@ -25,3 +25,14 @@ class Episode(NamedTuple):
 
     support: Support
     query_x: Any
+
+
+class Pairs(NamedTuple):
+    """Pairs of images, to be told whether the two are of one class.
+
+    first, second: `[pairs, ...]`, float images in [0, 1] or any features. Whether a pair is of one
+        class, `[pairs]` of 0 and 1, travels apart, like the labels of queries.
+    """
+
+    first: Any
+    second: Any

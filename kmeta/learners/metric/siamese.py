@@ -1,0 +1,198 @@
+"""Siamese Neural Networks for One-shot Image Recognition (Koch, Zemel & Salakhutdinov 2015)."""
+
+import keras
+from keras import ops
+
+from kmeta.episode import Episode, Pairs
+from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.ops.pairs import class_log_odds, component_distances
+
+DISTANCES = ("l1", "l2", "cosine")
+CLASS_SCORES = ("max", "mean")
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class SiameseNetwork(MetricLearner):
+    """A network that tells whether two images are of one class, and names classes by it.
+
+    `p(x_i, x_j) = sigmoid(sum_k alpha_k |f_k(x_i) - f_k(x_j)| + bias)` (Koch et al. 2015, section
+    3.1); a query belongs to the class of the support item with the largest `p` (section 4.4).
+
+    It is trained to verify, by binary cross-entropy, in either of two ways:
+
+    - `fit` on `(Pairs(first, second), same)`, such as `kmeta.data.VerificationPairs`, as published;
+    - `fit` on `(Episode, query_y)`: every query with every class is a pair, which with one shot is
+      every query with every support item. Pairs of one class and pairs of two count half each,
+      as in the published batches, however many classes there are. A step embeds
+      each image once for many pairs, and so learns more from the same work.
+
+    Input: `Episode`, for logits `[tasks, queries, way]`, the log-odds of each class; their softmax
+    is what an adapted classifier gives. Or `Pairs`, for the log-odds `[pairs, 1]` of the pairs.
+
+    Args:
+        embedding: any Keras layer or model, images `[batch, ...]` to features
+            `[batch, features]`. `kmeta.layers.KochConvNet()` is the published one.
+        distance: `"l1"`, as published; `"l2"` has squared differences in place of absolute ones;
+            `"cosine"` is `p = sigmoid(alpha * cos(f(x_i), f(x_j)) + bias)`. `alpha` and `bias` are
+            learned.
+        class_score: of a class with several shots. `"max"`: the log-odds of its most similar item,
+            the published rule, which is stated for any support set. `"mean"`: the mean over
+            its items, which one odd drawing cannot decide.
+        bn_mode: statistics of batch normalisation outside training, `"running"` or `"batch"`
+            (transductive), see `MetricLearner`. The published network has no normalisation.
+
+    Raises:
+        ValueError: if an argument is none of those above, or the embedding's output is no
+            vector of features.
+
+    Deviations: `alpha` starts as published, from N(0, 0.2), but negative throughout, so that from
+    the first step on a larger distance speaks against one class; with `"cosine"`, which is not
+    published, it starts at 10 and the bias at -5.
+    """
+
+    def __init__(self, embedding, distance="l1", class_score="max", bn_mode="running", **kwargs):
+        super().__init__(embedding, bn_mode, **kwargs)
+        if distance not in DISTANCES:
+            raise ValueError(
+                f"Argument `distance` must be one of {', '.join(map(repr, DISTANCES))}. "
+                f"Received: distance={distance!r}"
+            )
+        if class_score not in CLASS_SCORES:
+            raise ValueError(
+                f"Argument `class_score` must be one of {', '.join(map(repr, CLASS_SCORES))}. "
+                f"Received: class_score={class_score!r}"
+            )
+        self.distance = distance
+        self.class_score = class_score
+        cosine = distance == "cosine"
+        self.head = keras.layers.Dense(
+            1,
+            kernel_initializer=keras.initializers.Constant(10.0) if cosine else NegativeNormal(0.2),
+            bias_initializer=keras.initializers.Constant(-5.0)
+            if cosine
+            else keras.initializers.RandomNormal(0.5, 0.01),
+            dtype=self.dtype_policy,
+            name="head",
+        )
+
+    def build(self, input_shape):
+        if isinstance(input_shape, Pairs):
+            input_shape = input_shape.first[1:]
+        super().build(input_shape)
+        if len(self.feature_shape) != 1:
+            raise ValueError(
+                "Argument `embedding` must give one vector of features for each image, [batch, "
+                "features]. Received: an embedding whose output has the shape "
+                f"{(None, *self.feature_shape)}"
+            )
+        if not self.head.built:
+            self.head.build((None, 1 if self.distance == "cosine" else self.feature_shape[0]))
+
+    def deployed_weights(self):
+        return [*self.network.weights, *self.head.weights]
+
+    def _call(self, inputs, training):
+        if not isinstance(inputs, Pairs):
+            return super()._call(inputs, training)
+        embedded = self.embed(ops.stack(inputs), training)
+        return self.head(component_distances(embedded[0], embedded[1], self.distance))
+
+    def summarise(self, embedded, labels, training=False):
+        """`{"embedded": [tasks, items, features], "labels": [tasks, items, way]}`."""
+        return {"embedded": embedded, "labels": labels}
+
+    def compare(self, state, embedded, training=False):
+        pairs = ops.expand_dims(embedded, 2), ops.expand_dims(state["embedded"], 1)
+        pair_logits = self.head(component_distances(*pairs, self.distance))[..., 0]
+        return class_log_odds(pair_logits, state["labels"], self.class_score)
+
+    def default_loss(self):
+        return keras.losses.BinaryCrossentropy(from_logits=True)
+
+    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+        """Keras' `compile`; by default binary cross-entropy on the log-odds, and accuracy.
+
+        Accuracy is that of verification on `Pairs` and that of classification on episodes. A loss
+        of your own gets binary labels: `[pairs]` of `Pairs`, one-hot
+        `[tasks, queries, way, 1]` of episodes, with log-odds of the same shape.
+
+        Raises:
+            ValueError: as `MetaLearner.compile`.
+        """
+        if loss is None and metrics is None:
+            metrics = ["accuracy"]
+        if isinstance(metrics, (list, tuple)):
+            metrics = [SiameseAccuracy() if metric == "accuracy" else metric for metric in metrics]
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Keras' `compute_loss`; queries and classes of an episode become verification pairs."""
+        if isinstance(x, Episode):
+            way = y_pred.shape[-1]
+            same = ops.one_hot(y, way, dtype=y_pred.dtype)
+            balance = way / 2 * (same + (1 - same) / (way - 1))
+            if sample_weight is not None:
+                balance = balance * ops.expand_dims(ops.cast(sample_weight, balance.dtype), -1)
+            y, y_pred, sample_weight = same[..., None], y_pred[..., None], balance
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Keras' `fit` on episodes, see `MetaLearner.fit`, or in the same ways on `Pairs`.
+
+        Raises:
+            ValueError: as `MetaLearner.fit`.
+        """
+        pairs = _first_input(x)
+        if not self.built and isinstance(pairs, Pairs):
+            self.build(tuple(pairs.first.shape)[1:])
+        return super().fit(x, *args, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "distance": self.distance,
+            "class_score": self.class_score,
+        }
+
+
+def _first_input(x):
+    """The first input, or its specification, in the data given to `fit`."""
+    if isinstance(x, Pairs):
+        return x
+    if hasattr(x, "element_spec"):
+        return x.element_spec[0]
+    return x[0][0] if isinstance(x, keras.utils.PyDataset) else None
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class NegativeNormal(keras.initializers.Initializer):
+    """Draws `-|w|` with w from N(0, stddev)."""
+
+    def __init__(self, stddev=0.2):
+        self.stddev = stddev
+
+    def __call__(self, shape, dtype=None):
+        return -ops.abs(keras.random.normal(shape, stddev=self.stddev, dtype=dtype))
+
+    def get_config(self):
+        return {"stddev": self.stddev}
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class SiameseAccuracy(keras.metrics.MeanMetricWrapper):
+    """Share of right answers: of pairs, by the sign of `[pairs, 1]`, or of queries, by `argmax`."""
+
+    def __init__(self, name="accuracy", dtype=None):
+        super().__init__(_hits, name=name, dtype=dtype)
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def _hits(y_true, y_pred):
+    y_pred = ops.convert_to_tensor(y_pred)
+    if y_pred.shape[-1] == 1:
+        answer, y_true = y_pred[..., 0] > 0, ops.reshape(y_true, (-1,))
+    else:
+        answer = ops.argmax(y_pred, axis=-1)
+    return ops.cast(ops.equal(ops.cast(answer, "int32"), ops.cast(y_true, "int32")), "float32")

@@ -1,0 +1,80 @@
+"""From two embedded items to the log-odds that they are of one class, and on to classes."""
+
+from keras import ops
+
+from kmeta.ops.distances import unit_vectors
+
+NEVER = -1e9  # log-odds of a class without an item
+
+
+def component_distances(a, b, distance):
+    """What a weighted sum turns into the log-odds of a pair (Koch et al. 2015, section 3.1).
+
+    - `"l1"`: `|a_k - b_k|` for every component k, as published.
+    - `"l2"`: `(a_k - b_k)^2` for every component k.
+    - `"cosine"`: the cosine of the angle between `a` and `b`, one component.
+
+    Args:
+        a, b: `[..., features]`, of shapes that broadcast.
+        distance: `"l1"`, `"l2"` or `"cosine"`.
+
+    Returns:
+        `[..., features]`, or `[..., 1]` for the cosine.
+
+    Raises:
+        ValueError: if ranks or feature counts differ, or `distance` is none of the three.
+    """
+    if len(a.shape) != len(b.shape) or a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            "Expected two tensors of the same rank and number of features. "
+            f"Received: a.shape={tuple(a.shape)}, b.shape={tuple(b.shape)}"
+        )
+    if distance == "l1":
+        return ops.abs(a - b)
+    if distance == "l2":
+        return ops.square(a - b)
+    if distance == "cosine":
+        return ops.sum(unit_vectors(a) * unit_vectors(b), axis=-1, keepdims=True)
+    raise ValueError(
+        f"Argument `distance` must be 'l1', 'l2' or 'cosine'. Received: distance={distance!r}"
+    )
+
+
+def class_log_odds(pair_logits, labels, class_score="max"):
+    """Log-odds of each class from those of the pairs of a query with the support items.
+
+    - `"max"`: `z_c = max_{i: y_i = c} z_i`. The likeliest class is that of the support item with
+      the largest pair probability, `c(argmax_i p(x, x_i))` (Koch et al. 2015, section 4.4).
+    - `"mean"`: `z_c = 1/|S_c| sum_{i: y_i = c} z_i`.
+
+    Both are the pair's log-odds where a class has one item.
+
+    Args:
+        pair_logits: `[tasks, queries, items]`.
+        labels: `[tasks, items, way]` one-hot; rows of zeros (padding) do not count.
+        class_score: `"max"` or `"mean"`.
+
+    Returns:
+        `[tasks, queries, way]`; -1e9 for a class without items.
+
+    Raises:
+        ValueError: if the shapes do not fit, or `class_score` is neither of the two.
+    """
+    if len(pair_logits.shape) != 3 or len(labels.shape) != 3:
+        raise ValueError(
+            "Expected `pair_logits` of shape `[tasks, queries, items]` and `labels` of shape "
+            f"`[tasks, items, way]`. Received: pair_logits.shape={tuple(pair_logits.shape)}, "
+            f"labels.shape={tuple(labels.shape)}"
+        )
+    labels = ops.cast(labels, pair_logits.dtype)
+    never = ops.cast(NEVER, pair_logits.dtype)
+    if class_score == "max":
+        own = ops.expand_dims(labels, 1) > 0
+        return ops.max(ops.where(own, ops.expand_dims(pair_logits, -1), never), axis=2)
+    if class_score == "mean":
+        counts = ops.sum(labels, axis=1, keepdims=True)
+        means = ops.matmul(pair_logits, labels) / ops.maximum(counts, 1.0)
+        return ops.where(counts > 0, means, never)
+    raise ValueError(
+        f"Argument `class_score` must be 'max' or 'mean'. Received: class_score={class_score!r}"
+    )
