@@ -55,10 +55,11 @@ def load(split, data_dir=None, size=28, antialias=False, invert=False, seed=0, d
     size = None if size is None else whole_number("size", size)
     antialias = true_or_false("antialias", antialias)
     paper_is_white = true_or_false("invert", invert)
+    download = true_or_false("download", download)
     halves = _locate(chosen, data_dir)
     if halves is not None:
         drawings = _read(halves, chosen)
-    elif true_or_false("download", download):
+    elif download:
         drawings = _downloaded(chosen, data_dir)
     else:
         raise FileNotFoundError(_absent(data_dir))

@@ -33,7 +33,8 @@ def load(name, split, data_dir=None, size=None, channels=None):
     one_of("channels", channels, (None, 1, 3))
     builder = prepare(name, data_dir)
     features = builder.info.features
-    if "image" not in features or not hasattr(features.get("label"), "names"):
+    named = "label" in features and hasattr(features["label"], "names")
+    if "image" not in features or not named:
         raise ValueError(
             'The data set must have the features "image" and "label" (a ClassLabel). '
             f"Received: {name!r} with {sorted(features)}"
