@@ -1,3 +1,5 @@
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -279,3 +281,12 @@ def test_refuses_to_rotate_what_is_not_square(shape):
     Episodes(data, query=2)
     with pytest.raises(ValueError, match="`rotations` needs square images"):
         Episodes(data, query=2, rotations=True)
+
+
+def test_worker_processes_can_be_sent_a_copy(tiny):
+    episodes = Episodes(tiny, query=2, steps=3, rotations=True, workers=2)
+    episodes.epoch = 4
+    copy = pickle.loads(pickle.dumps(episodes))
+    assert copy.epoch == 4
+    assert equal(copy[1], episodes[1])
+    assert copy.manifest() == episodes.manifest()
