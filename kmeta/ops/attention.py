@@ -44,5 +44,5 @@ def label_log_probabilities(similarities, labels):
     similarities = ops.where(valid_items(labels)[:, None], similarities, _NEVER)
     highest = ops.stop_gradient(ops.max(similarities, axis=-1, keepdims=True))
     weights = ops.exp(similarities - highest)
-    of_class = ops.log(ops.maximum(ops.matmul(weights, labels), 1e-30))
-    return of_class - ops.log(ops.sum(weights, axis=-1, keepdims=True))
+    probabilities = ops.matmul(weights, labels) / ops.sum(weights, axis=-1, keepdims=True)
+    return ops.log(ops.maximum(probabilities, 1e-30))
