@@ -3,6 +3,7 @@
 import json
 import math
 import time
+import zipfile
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ class Checkpoint(keras.callbacks.Callback):
                     name: [saved[f"{name}_{i}"] for i in range(state["sizes"][name])]
                     for name in ("learner", "optimizer", "best")
                 }
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise ValueError(f"Cannot read the checkpoint {self.path}: {error}") from error
         _assign(learner.variables, parts["learner"], self.path)
         _assign(learner.optimizer.variables, parts["optimizer"], self.path)

@@ -1,0 +1,223 @@
+"""Every mistake gives one line on standard error and exit code 2, and no traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kmeta import recipes
+from kmeta.cli.main import COMMANDS, main
+
+PROTOTYPICAL = ["--learner", "prototypical"]
+
+
+def failed(capsys, arguments, code=2):
+    """Run a command line that must fail; returns its one line."""
+    try:
+        found = main([str(argument) for argument in arguments])
+    except SystemExit as error:
+        found = error.code
+    output = capsys.readouterr()
+    assert found == code, output
+    assert output.err.count("\n") == 1, output.err
+    assert "Traceback" not in output.err
+    return output.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND (see kmeta --help)"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["train", "--epoch", "3"], "unrecognized arguments: --epoch 3"),
+        (["train", "--way", "0"], "--way: expected a whole number of at least 1, received '0'"),
+        (["train", "--way", "five"], "expected a whole number of at least 1, received 'five'"),
+        (["train", "--learning-rate", "-1"], "expected a number above 0, received '-1'"),
+        (["train", "--learning-rate", "nan"], "expected a number above 0, received 'nan'"),
+        (["train", "--halve-every", "-1"], "expected a whole number of at least 0"),
+        (["train", "--seed", "4294967296"], "expected a whole number below 2**32"),
+        (["train", "--learner", "mamal"], "invalid choice: 'mamal'"),
+        (["train", "--bn-mode", "eval"], "invalid choice: 'eval'"),
+        (["train", *PROTOTYPICAL], "--run DIR is needed"),
+        (["train", "--run", "x"], "choose --recipe NAME"),
+        (["train", "--run", "x", *PROTOTYPICAL], "choose --recipe NAME"),
+        (["train", "--run", "x", "--recipe", "demo-glyph"], "Did you mean 'demo-glyphs'?"),
+        (
+            ["train", "--run", "x", "--recipe", "demo-glyphs", "--learner", "maml"],
+            "recipe demo-glyphs is one of prototypical; leave out --learner",
+        ),
+        (
+            ["train", "--run", "x", "--recipe", "demo-glyphs", "--inner-steps", "2"],
+            "prototypical has no option inner_steps",
+        ),
+        (["train", "--resume", "--run", "none"], "There is no run in none"),
+        (["train", "--run", "x", *PROTOTYPICAL, "--data", "nowhere"], "There is no folder"),
+        (
+            ["train", "--run", "x", *PROTOTYPICAL, "--data", "omniglot", "--data-dir", "none"],
+            "No such folder: data_dir='none'",
+        ),
+        (
+            ["train", "--run", "x", *PROTOTYPICAL, "--data", "glyphs", "--channels", "3"],
+            "Options of 'glyphs' are ['size', 'seed', 'drawers']. Received: 'channels'",
+        ),
+        (["evaluate", "none"], "There is no run in none"),
+        (["adapt", "none", "folder", "--out", "x.keras"], "No such file or folder: none"),
+        (["adapt", "none", "folder", "--out", "x.h5"], "must end in .keras. Received: x.h5"),
+        (["adapt", "none", "folder", "--out", "no/x.keras"], "No such folder: no"),
+        (["predict", "x.keras", "none.png"], "No such picture: none.png"),
+        (["export", "none.keras", "bundle"], "No such file or folder: none.keras"),
+        (["episodes", "--out", "x.png"], "--data is needed"),
+        (["episodes", "--data", "glyphs", "--out", "x.gif"], "must end in .png"),
+        (
+            ["episodes", "--data", "glyphs", "--split", "trial", "--out", "x.png"],
+            "Argument `split` must be one of",
+        ),
+    ],
+)
+def test_mistakes(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in failed(capsys, arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_that_are_no_data(capsys, tmp_path, pictures):
+    train = ["train", "--run", tmp_path / "run", *PROTOTYPICAL, "--data"]
+    (tmp_path / "empty").mkdir()
+    assert "no sub-folder" in failed(capsys, [*train, tmp_path / "empty"])
+    (tmp_path / "one" / "a").mkdir(parents=True)
+    assert "only 'a'" in failed(capsys, [*train, tmp_path / "one"])
+    (tmp_path / "one" / "b").mkdir()
+    assert "Every class needs a picture" in failed(capsys, [*train, tmp_path / "one"])
+    assert "val tasks from pictures-val: Argument `way`" in failed(capsys, [*train, pictures])
+    message = failed(capsys, [*train, pictures, "--test-way", "2"])
+    assert "has 8 images, but shot 1 and query 15 need 16" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_broken_picture(capsys, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    broken = tmp_path / "data" / "a" / "1.png"
+    assert f"Cannot read the image {broken}" in failed(capsys, ["predict", "c.keras", broken])
+    (tmp_path / "learner.keras").touch()
+    arguments = ["adapt", tmp_path / "learner.keras", tmp_path / "data", "--out"]
+    assert "Cannot read the image a/1.png" in failed(capsys, [*arguments, tmp_path / "c.keras"])
+
+
+def test_folders_in_use_and_files_that_exist(capsys, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes").touch()
+    train = ["train", "--recipe", "demo-glyphs", "--run"]
+    assert "is not an empty folder" in failed(capsys, [*train, tmp_path / "full"])
+    (tmp_path / "x.png").touch()
+    draw = ["episodes", "--data", "glyphs", "--out"]
+    assert "exists; pass --overwrite" in failed(capsys, [*draw, tmp_path / "x.png"])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    assert "Continue it with --resume" in failed(capsys, [*train, tmp_path / "run"])
+    assert "has not finished" in failed(capsys, ["evaluate", tmp_path / "run"])
+
+
+def test_a_learner_is_not_a_classifier_nor_the_other_way_round(capsys, tmp_path):
+    import numpy as np
+
+    import kmeta
+
+    learner = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(2))
+    images = np.random.default_rng(0).random((2, 16, 16, 1), dtype=np.float32)
+    learner.adapt(images, np.array(["a", "b"])).save(tmp_path / "classifier.keras")
+    learner.save(tmp_path / "learner.keras")
+    from PIL import Image
+
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        Image.new("L", (16, 16)).save(tmp_path / "data" / name / "1.png")
+    picture = tmp_path / "data" / "a" / "1.png"
+    message = failed(capsys, ["predict", tmp_path / "learner.keras", picture])
+    assert "holds a PrototypicalNetwork, not a classifier; `kmeta adapt` makes one" in message
+    out = ["--out", tmp_path / "out.keras"]
+    arguments = ["adapt", tmp_path / "classifier.keras", tmp_path / "data", *out]
+    assert "holds no learner to adapt but a Classifier" in failed(capsys, arguments)
+    (tmp_path / "bundle").mkdir()
+    assert "bundle" in failed(capsys, ["predict", tmp_path / "bundle", picture])
+    (tmp_path / "rubbish.keras").write_bytes(b"rubbish")
+    message = failed(capsys, ["export", tmp_path / "rubbish.keras", tmp_path / "b"])
+    assert "Cannot load" in message
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        main(["evaluate", "none", "--debug"])
+    monkeypatch.setenv("KMETA_DEBUG", "1")
+    with pytest.raises(FileNotFoundError):
+        main(["evaluate", "none"])
+    monkeypatch.setenv("KMETA_DEBUG", "0")
+    assert main(["evaluate", "none"]) == 2
+
+
+def test_a_loss_that_is_no_number_is_no_wrong_input(capsys, tmp_path, pictures, monkeypatch):
+    def diverged(*_, **__):
+        raise FloatingPointError("The loss is nan")
+
+    monkeypatch.setattr("kmeta.runs.training.train", diverged)
+    arguments = ["train", "--run", tmp_path / "run", *PROTOTYPICAL, "--data", pictures]
+    message = failed(capsys, [*arguments, "--test-way", "2", "--test-query", "2"], code=1)
+    assert message == "kmeta train: error: The loss is nan\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__.split(".")[-1])
+def test_every_command_explains_itself(command, capsys):
+    name = command.__name__.split(".")[-1]
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: kmeta {name} ")
+    assert "SUPPRESS" not in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_help_version_and_recipes(capsys):
+    for arguments in (["--help"], ["--version"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 0
+    assert "kmeta 0." in capsys.readouterr().out
+    assert main(["train", "--recipe", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(recipes.RECIPES)
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "kmeta.cli.main", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
+    )
+
+
+def test_errors_and_help_come_without_tensorflow():
+    started = time.monotonic()
+    for arguments in (["--help"], ["train", "--run", "x", "--learner", "maml"]):
+        start(*arguments).communicate()
+    assert time.monotonic() - started < 5  # TensorFlow alone takes longer, twice
+
+
+def test_ctrl_c_leaves_without_a_traceback(tmp_path, pictures):
+    options = ["--test-way", "2", "--test-query", "2", "--filters", "2", "--steps", "100000"]
+    data = ["--data", pictures, "--run", tmp_path / "run"]
+    process = start("train", *PROTOTYPICAL, *data, *options)
+    while not list(tmp_path.glob("run/tensorboard/**/events*")):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Continue with: kmeta train --resume" in output
+    assert errors == "kmeta train: interrupted\n"

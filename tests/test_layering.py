@@ -1,0 +1,152 @@
+"""Who may import whom, read from the sources; docstrings; and that `import kmeta` is quick."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kmeta
+
+ROOT = Path(kmeta.__file__).parent
+ALLOWED = {  # room: the rooms it may import, besides itself
+    "episode": set(),
+    "images": set(),
+    "ops": {"episode", "images"},
+    "data": {"episode", "images"},
+    "layers": {"ops", "episode", "images"},
+    "learners": {"layers", "ops", "episode", "images", "classifier"},
+    "classifier": {"layers", "ops", "episode", "images"},
+    "evaluation": {"learners", "classifier", "data", "episode", "images", "ops"},
+    "exporting": {"kmeta", "learners", "classifier", "images"},
+    "recipes": set(),
+    "runs": {"recipes", "evaluation", "learners", "layers", "data", "classifier", "kmeta"},
+    "cli": {"runs", "recipes", "exporting", "evaluation", "learners", "data", "classifier"}
+    | {"kmeta", "images"},
+    "kmeta": set(),
+}
+LEARNER_BASES = {"kmeta.learners.meta_learner"}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def room(module):
+    """The part of kmeta that a module `kmeta.<part>...` belongs to; "kmeta" for the package."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "kmeta"
+
+
+def imports(path):
+    """Modules that a file imports, at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                is_module = node.module.startswith("kmeta") and (
+                    ROOT.parent.joinpath(*inner.split(".")).with_suffix(".py").exists()
+                    or ROOT.parent.joinpath(*inner.split(".")).is_dir()
+                )
+                found.add(inner if is_module else node.module)
+    return found
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_rooms_import_only_what_they_may():
+    assert len(FILES) > 30
+    for path in FILES:
+        own = room(module_name(path))
+        assert own in ALLOWED, f"say in ALLOWED what kmeta.{own} may import"
+        for module in imports(path):
+            if module.split(".")[0] == "kmeta":
+                assert room(module) in ALLOWED[own] | {own}, f"{path} imports {module}"
+            assert module.split(".")[0] not in ("serving", "tests", "notebooks", "benchmarks")
+
+
+def is_learner(module):
+    """Whether a module holds a learner, rather than what several learners share."""
+    path = ROOT.parent.joinpath(*module.split(".")).with_suffix(".py")
+    if not module.startswith("kmeta.learners.") or not path.exists():
+        return False
+    return module in {home for home in kmeta._HOMES.values() if home not in LEARNER_BASES}
+
+
+def test_learners_do_not_import_one_another():
+    learners = [path for path in FILES if is_learner(module_name(path))]
+    assert learners
+    for path in learners:
+        others = {module for module in imports(path) if is_learner(module)}
+        assert not others - {module_name(path)}, f"{path} imports {others}"
+
+
+@pytest.mark.parametrize("part", ["ops", "layers", "learners"])
+def test_only_one_module_of_the_mathematics_imports_tensorflow(part):
+    importers = [
+        path.relative_to(ROOT).as_posix()
+        for path in FILES
+        if room(module_name(path)) == part
+        and any(module.split(".")[0] == "tensorflow" for module in imports(path))
+    ]
+    assert set(importers) <= {"ops/differentiation.py"}
+
+
+def test_serving_needs_neither_kmeta_nor_tensorflow():
+    for path in (ROOT.parent / "serving").rglob("*.py"):
+        roots = {module.split(".")[0] for module in imports(path)}
+        assert not roots & {"kmeta", "keras", "tensorflow"}, path
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "module", ["kmeta", "kmeta.data", "kmeta.cli.main", "kmeta.runs.data", "kmeta.runs.folder"]
+)
+def test_what_loads_without_tensorflow(module):
+    code = f"import {module}, sys; print([n for n in ('tensorflow', 'keras') if n in sys.modules])"
+    assert run(code).strip() == "[]"
+
+
+def public_objects():
+    """Public names and their public methods, as (name, object)."""
+    modules = [kmeta, *(importlib.import_module(f"kmeta.{name}") for name in kmeta._MODULES)]
+    for module in modules:
+        for name in getattr(module, "__all__", []):
+            thing = getattr(module, name)
+            yield f"{module.__name__}.{name}", thing
+            if inspect.isclass(thing):
+                for attribute in own_attributes(thing):
+                    yield f"{module.__name__}.{name}.{attribute}", getattr(thing, attribute)
+
+
+def own_attributes(cls):
+    """Public methods and properties of a class that override nothing of Keras or Python."""
+    foreign = [base for base in cls.__mro__ if not base.__module__.startswith("kmeta")]
+    for attribute, value in vars(cls).items():
+        documentable = inspect.isroutine(value) or isinstance(value, property)
+        inherited = any(hasattr(base, attribute) for base in foreign)
+        if documentable and not inherited and not attribute.startswith("_"):
+            yield attribute
+
+
+def test_every_public_name_has_a_docstring():
+    without = [name for name, thing in public_objects() if not inspect.getdoc(thing)]
+    assert not without
+
+
+def test_public_names_are_listed_and_unknown_ones_refused():
+    assert sorted(dir(kmeta)) == sorted(kmeta.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Protonet'"):
+        kmeta.Protonet  # noqa: B018
