@@ -21,6 +21,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "learners": {"layers", "ops", "episode", "images", "classifier"},
     "classifier": {"layers", "ops", "episode", "images"},
     "evaluation": {"learners", "classifier", "data", "episode", "images", "ops"},
+    "one_shot_runs": {"learners", "data"},
     "exporting": {"kmeta", "learners", "classifier", "images"},
     "recipes": set(),
     "runs": {"recipes", "evaluation", "learners", "layers", "data", "classifier", "kmeta"},

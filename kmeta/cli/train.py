@@ -180,8 +180,8 @@ def summary(recipe):
     """Return one line on what is trained."""
     tasks = recipe.train
     return (
-        f"{recipe.learner} on {recipe.data}: {tasks.way}-way {tasks.shot}-shot, {recipe.epochs} "
-        f"epochs of {tasks.steps} steps of {tasks.tasks_per_step} tasks"
+        f"{recipe.learner} on {recipe.data}: {tasks.way}-way {tasks.shot}-shot, tasks per step: "
+        f"{tasks.tasks_per_step}, steps per epoch: {tasks.steps}, epochs: {recipe.epochs}"
     )
 
 

@@ -39,7 +39,7 @@ def test_train_prints_epochs_and_the_score(pictures, tmp_path, capsys):
     assert main(["train", *arguments, *SMALL]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Training prototypical on ")
-    assert lines[0].endswith(": 3-way 1-shot, 2 epochs of 3 steps of 2 tasks")
+    assert lines[0].endswith(": 3-way 1-shot, tasks per step: 2, steps per epoch: 3, epochs: 2")
     assert lines[1] == f"in {tmp_path / 'r'}"
     assert re.match(r"epoch 1/2  accuracy 0\.\d{4}  loss .* val_accuracy .* s$", lines[2])
     assert lines[3].startswith("epoch 2/2")
