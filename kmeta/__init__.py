@@ -1,8 +1,8 @@
 """kmeta: few-shot and meta-learning for Keras, from paper to production.
 
-Public names load on first use, so that `import kmeta` itself does not import TensorFlow. Where Keras
-was imported before, all load at once, so that `keras.models.load_model` knows them; `kmeta.load`
-always does.
+Public names load on first use, so that `import kmeta` itself does not import TensorFlow. Where
+Keras was imported before, all load at once, so that `keras.models.load_model` knows them;
+`kmeta.load` always does.
 """
 
 import importlib

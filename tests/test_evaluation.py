@@ -32,7 +32,9 @@ def test_mean_and_interval_are_over_episodes():
 
 
 def test_the_manifest_tells_episodes_apart():
-    one = [kmeta.Episodes(DATA, way=3, shot=1, query=2, steps=4, seed=s).manifest() for s in (1, 1, 2)]
+    one = [
+        kmeta.Episodes(DATA, way=3, shot=1, query=2, steps=4, seed=s).manifest() for s in (1, 1, 2)
+    ]
     assert one[0] == one[1]
     assert one[0]["episodes_sha256"] != one[2]["episodes_sha256"]
 

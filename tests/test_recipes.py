@@ -37,7 +37,8 @@ def test_an_unknown_recipe_names_the_nearest():
 @pytest.mark.parametrize("kind", LEARNERS.values(), ids=list(LEARNERS))
 def test_the_table_has_every_option_of_a_learner(kind):
     parameters = list(inspect.signature(getattr(kmeta, kind.class_name)).parameters)
-    assert set(kind.options) == set(parameters[1:]) - {"kwargs"}
+    networks = {"support_embedding", "relation_module"}  # other ones than the papers': in Python
+    assert set(kind.options) == set(parameters[1:]) - {"kwargs", *networks}
 
 
 def test_the_table_of_data_sets_is_that_of_the_library():
@@ -149,7 +150,7 @@ def test_other_data_have_the_usual_splits_and_other_learners_their_own_options()
         ({"inner_steps": 2}, "prototypical has no option inner_steps; its own are distance"),
         ({"head_stddev": 1.0}, "prototypical has no option head_stddev"),
         ({"learner": "maml", "scale": 2}, "maml has no option scale"),
-        ({"learner": "mamal"}, "Learners are prototypical, maml"),
+        ({"learner": "mamal"}, "Learners are prototypical, matching"),
         ({"colour": "red"}, "Unknown options: colour"),
     ],
 )
@@ -211,3 +212,15 @@ def test_data_that_cannot_be_used(pictures, tmp_path):
     with pytest.raises(ValueError, match=r"val tasks from pictures-val: Argument `way`"):
         check_room(load_split(str(pictures), "val"), Tasks("val"), False)
     check_room(load_split(str(pictures), "val"), Tasks("val", query=7), True)
+
+
+def test_networks_of_maps_have_their_own_options():
+    recipe = changed(recipes.Recipe(), {"learner": "relation", "filters": 8})
+    assert make_learner(recipe).network.filters == 8
+    with pytest.raises(ValueError, match="network of relation has no option features"):
+        changed(recipes.Recipe(), {"learner": "relation", "features": "mean"})
+
+
+def test_gradients_are_clipped_where_a_recipe_says_so():
+    assert make_optimizer(recipes.get("relation-omniglot-5way-1shot")).global_clipnorm == 0.5
+    assert make_optimizer(recipes.Recipe()).global_clipnorm is None

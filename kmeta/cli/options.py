@@ -13,7 +13,16 @@ LEARNER_OPTIONS = {
         "choices": ("squared_euclidean", "cosine"),
         "help": "between a query and a prototype",
     },
-    "scale": {"type": positive, "metavar": "X", "help": "factor of the logits"},
+    "scale": {"type": positive, "metavar": "X", "help": "factor of distances or cosines"},
+    "full_context": {
+        "switch": True,
+        "help": "embed support and queries in the context of the support set",
+    },
+    "read_steps": {
+        "type": count,
+        "metavar": "N",
+        "help": "reads of the support set for a query, with --full-context",
+    },
     "inner_steps": {
         "type": count,
         "metavar": "N",

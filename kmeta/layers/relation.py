@@ -1,7 +1,6 @@
 """The two networks of Relation Networks (Sung et al. 2018, figure 2)."""
 
 import keras
-from keras import ops
 
 from kmeta.layers.batch_normalization import BatchNormalization
 

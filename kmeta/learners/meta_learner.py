@@ -63,7 +63,7 @@ class MetaLearner(keras.Model):
         return self.classify(state, episode.query_x, training)
 
     def build(self, input_shape):
-        """Build for an episode's shapes, or for the shape of one image, `(height, width, channels)`.
+        """Build for an episode's shapes, or for the shape of one image, as `(height, width, 1)`.
 
         Fitting, saving and adapting build a learner by themselves; call this to count or load
         weights before.
@@ -156,8 +156,8 @@ class MetaLearner(keras.Model):
             self.build(images.shape[1:])
         if images.shape[1:] != self.image_shape:
             raise ValueError(
-                f"Argument `support_x` must have the shape {_shape_text(self.image_shape)} that the "
-                f"learner was built for. Received: support_x.shape={images.shape}"
+                f"Argument `support_x` must have the shape {_shape_text(self.image_shape)} for "
+                f"which the learner was built. Received: support_x.shape={images.shape}"
             )
         one_hot = np.eye(len(class_names), dtype="float32")[labels]
         support = Support(ops.convert_to_tensor(images[None]), ops.convert_to_tensor(one_hot[None]))

@@ -97,7 +97,7 @@ def map_tasks(function, inputs):
     """
     tasks = tree.flatten(inputs)[0].shape[0]
     if tasks == 1 or tf.executing_eagerly():  # no loop: one adapted classifier exports flat
-        outputs = [function(tree.map_structure(lambda x: x[i], inputs)) for i in range(tasks)]
+        outputs = [function(tree.map_structure(lambda x, i=i: x[i], inputs)) for i in range(tasks)]
         return tree.map_structure(lambda *parts: tf.stack(parts), *outputs)
     function = tf.function(function, autograph=False)
     one = tree.map_structure(lambda x: tf.TensorSpec(x.shape[1:], x.dtype), inputs)

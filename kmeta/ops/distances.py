@@ -36,7 +36,7 @@ def squared_euclidean(a, b):
 
 
 def unit_vectors(x, epsilon=1e-12):
-    """`x / sqrt(sum x^2 + epsilon)` over the last axis; finite, gradient included, where `x` is 0."""
+    """`x / sqrt(sum x^2 + epsilon)` over the last axis; its gradient is finite at 0 too."""
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + epsilon)
 
 

@@ -5,15 +5,15 @@
 
 import difflib
 
-from kmeta.recipes import demo, maml, prototypical
+from kmeta.recipes import demo, maml, matching, prototypical, relation
 from kmeta.recipes.recipe import Recipe, Tasks
 
 __all__ = ["RECIPES", "Recipe", "Tasks", "get"]
 
 RECIPES = {
     recipe.name: recipe
-    for recipes in (demo.RECIPES, prototypical.RECIPES, maml.RECIPES)
-    for recipe in recipes
+    for module in (demo, prototypical, matching, relation, maml)
+    for recipe in module.RECIPES
 }
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from kmeta.recipes.learners import LEARNERS
 
-CONV4 = ("filters", "downsampling", "features")
+NETWORK = ("filters", "downsampling", "features")
+NETWORK_OF_MAPS = ("filters",)
 DATA_OPTIONS = ("size", "channels", "invert")
 PLAIN = ("rotations", "epochs", "learning_rate", "halve_every", "val_every", "seed", "head_stddev")
 TASKS = ("way", "shot", "query", "tasks_per_step", "steps")
@@ -52,6 +53,8 @@ def _learner(recipe, options):
     if learner not in LEARNERS:
         raise ValueError(f"Learners are {', '.join(LEARNERS)}. Received: {learner!r}")
     if learner != recipe.learner:
+        if "maps" in (LEARNERS[learner].network, LEARNERS[recipe.learner].network):
+            recipe = replace(recipe, network={})
         recipe = replace(recipe, learner=learner, learner_options={})
     kind = LEARNERS[learner]
     known = (*kind.options, "head_stddev") if kind.network == "classifier" else kind.options
@@ -79,9 +82,14 @@ def _data(recipe, options):
 
 
 def _parts(recipe, options):
+    network = _taken(options, NETWORK)
+    if LEARNERS[recipe.learner].network == "maps":
+        for name in network:
+            if name not in NETWORK_OF_MAPS:
+                raise ValueError(f"The network of {recipe.learner} has no option {name}")
     return replace(
         recipe,
-        network={**recipe.network, **_taken(options, CONV4)},
+        network={**recipe.network, **network},
         data_options={**recipe.data_options, **_taken(options, DATA_OPTIONS)},
     )
 

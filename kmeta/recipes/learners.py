@@ -7,8 +7,9 @@ class Kind(NamedTuple):
     """How a recipe makes a learner.
 
     class_name: name in `kmeta`.
-    network: what its first argument is: an "embedding", images to features, or a "classifier",
-        images to logits of `way` classes.
+    network: what its first argument is: an "embedding", images to features, `kmeta.layers.Conv4`;
+        a "classifier", images to logits of `way` classes, the same with a dense layer; or "maps",
+        images to feature maps, `kmeta.layers.RelationEmbedding`.
     options: the constructor's other arguments.
     """
 
@@ -19,6 +20,10 @@ class Kind(NamedTuple):
 
 LEARNERS = {
     "prototypical": Kind("PrototypicalNetwork", "embedding", ("distance", "scale", "bn_mode")),
+    "matching": Kind(
+        "MatchingNetwork", "embedding", ("full_context", "read_steps", "scale", "bn_mode")
+    ),
+    "relation": Kind("RelationNetwork", "maps", ("bn_mode",)),
     "maml": Kind(
         "MAML",
         "classifier",

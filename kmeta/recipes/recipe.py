@@ -25,7 +25,7 @@ class Recipe:
     name: of the recipe.
     learner: key of `kmeta.recipes.learners.LEARNERS`.
     learner_options: arguments of the learner's constructor, after its network.
-    network: arguments of `kmeta.layers.Conv4`.
+    network: arguments of the learner's network, see `kmeta.recipes.learners.Kind`.
     head_stddev: learners that need class logits get a dense layer on top; its weights are drawn
         from N(0, head_stddev). None: Keras' default.
     data: name for `kmeta.data.load`, or a folder of pictures.
@@ -35,6 +35,7 @@ class Recipe:
     val_every: epochs between validations.
     epochs: of `train.steps` steps each.
     learning_rate, halve_every: of Adam; the rate is halved each `halve_every` steps. None: never.
+    clip_norm: largest norm of all gradients together; larger ones are scaled down. None: any.
     seed: of the initial weights and of all else that is random in training, tasks excepted.
     target: published accuracy, 0 to 1, and `source`, where it is published.
     """
@@ -54,6 +55,7 @@ class Recipe:
     epochs: int = 20
     learning_rate: float = 1e-3
     halve_every: int | None = None
+    clip_norm: float | None = None
     seed: int = 0
     target: float | None = None
     source: str = ""

@@ -3,7 +3,7 @@
 import keras
 
 import kmeta
-from kmeta.layers import Conv4
+from kmeta.layers import Conv4, RelationEmbedding
 from kmeta.recipes.learners import LEARNERS
 
 
@@ -14,7 +14,7 @@ def make_learner(recipe):
     """
     keras.utils.set_random_seed(recipe.seed)
     kind = LEARNERS[recipe.learner]
-    network = Conv4(**recipe.network)
+    network = (RelationEmbedding if kind.network == "maps" else Conv4)(**recipe.network)
     if kind.network == "classifier":
         network = keras.Sequential([network, _head(recipe)])
     return getattr(kmeta, kind.class_name)(network, **recipe.learner_options)
@@ -27,7 +27,7 @@ def make_optimizer(recipe):
         rate = keras.optimizers.schedules.ExponentialDecay(
             rate, recipe.halve_every, 0.5, staircase=True
         )
-    return keras.optimizers.Adam(rate)
+    return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm)
 
 
 def _head(recipe):

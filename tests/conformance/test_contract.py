@@ -132,6 +132,26 @@ def test_graph_equals_eager(learner):
     )
 
 
+def test_sizes_may_change_from_call_to_call(learner, specimen):
+    """Keras then compiles for sizes it does not know."""
+    learner.compile()
+    for shot, query in ((1, 2), (3, 4), (2, 1)):
+        episode, query_y = tasks(shot=shot, query=query)
+        expected = logits(learner, episode)
+        np.testing.assert_allclose(learner.predict_on_batch(episode), expected, atol=1e-4)
+        learner.train_on_batch(episode, query_y)
+    if specimen.head is not None:
+        return
+    episode, query_y = tasks(shot=4, query=4)
+    # the first two of three classes
+    x, y, query_x = episode.support.x[:, :8], episode.support.y[:, :8, :2], episode.query_x[:, :8]
+    smaller = Episode(Support(x, y), query_x)
+    np.testing.assert_allclose(
+        learner.predict_on_batch(smaller), logits(learner, smaller), atol=1e-4
+    )
+    learner.train_on_batch(smaller, query_y[:, :8])
+
+
 def test_evaluate_repeats_and_fit_goes_on(learner):
     rng = np.random.default_rng(6)
     data = kmeta.data.from_arrays(

@@ -1,4 +1,4 @@
-"""Prints the weights and the loss of one step of MAML on `argv[1]` logical devices; run by test_maml.py."""
+"""Prints weights and loss of one step of MAML on `argv[1]` logical devices, for test_maml.py."""
 
 import json
 import sys

@@ -164,6 +164,20 @@ def test_a_scaled_loss_gives_the_same_step():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+def test_queries_may_be_weighted():
+    """Weights of zero on the last queries leave the step of the first ones."""
+    tasks, query_y = episode((4,))
+    weighted, plain = linear(), linear()
+    plain.network.set_weights(weighted.network.get_weights())
+    for learner in (weighted, plain):
+        learner.compile(keras.optimizers.SGD(1.0))
+    weights = np.tile([2.0, 2.0, 2.0, 0.0, 0.0, 0.0], (2, 1)).astype("float32")
+    weighted.train_step((tasks, query_y, weights))
+    plain.train_step((tasks._replace(query_x=tasks.query_x[:, :3]), query_y[:, :3]))
+    for a, b in zip(weighted.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_replicas_share_the_step():
     """Two replicas on half of the tasks each make the step of one on all of them."""
     script = Path(__file__).with_name("mirrored_maml.py")

@@ -70,7 +70,7 @@ def test_works_unchanged(model, learner, tmp_path):
 
 def test_embedding_is_used_with_its_pretrained_weights(model):
     adapted = kmeta.PrototypicalNetwork(model).adapt(X, Y)
-    centres = np.stack([ops.convert_to_numpy(model(X))[Y == k].mean(0) for k in range(3)])
+    centres = np.stack([ops.convert_to_numpy(model(X))[k == Y].mean(0) for k in range(3)])
     np.testing.assert_allclose(adapted.state["prototypes"][0], centres, atol=1e-5)
 
 

@@ -122,7 +122,10 @@ def test_batch_statistics_reach_both_networks():
     [
         (lambda: RelationEmbedding(0), "`filters` must be a positive integer. Received: filters=0"),
         (lambda: RelationModule(padding="full"), "`padding` must be 'same' or 'valid'. Received"),
-        (lambda: RelationEmbedding().build((None, 5, 5, 1)), "output size would be zero or negative"),
+        (
+            lambda: RelationEmbedding().build((None, 5, 5, 1)),
+            "output size would be zero or negative",
+        ),
         (lambda: RelationModule().build((None, 64)), "expects maps"),
         (
             lambda: kmeta.RelationNetwork(RelationEmbedding(), "cnn"),

@@ -1,7 +1,6 @@
 """Matching Networks for One Shot Learning (Vinyals et al. 2016)."""
 
 import keras
-from keras import ops
 
 from kmeta.layers.full_context import QueryContext, SupportContext
 from kmeta.learners.metric.metric_learner import MetricLearner

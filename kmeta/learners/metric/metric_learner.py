@@ -51,7 +51,7 @@ class MetricLearner(MetaLearner):
         support, query_x = episode
         if self.support_embedding is None:
             embedded = self.embed(ops.concatenate([support.x, query_x], axis=1), training)
-            items = support.x.shape[1]
+            items = ops.shape(support.x)[1]  # Keras forgets sizes that change between calls
             embedded_support, embedded_query = embedded[:, :items], embedded[:, items:]
         else:
             embedded_support = self.embed_support(support.x, training)

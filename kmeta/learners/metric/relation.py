@@ -18,8 +18,9 @@ class RelationLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         scores = ops.exp(y_pred)
-        truth = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=scores.dtype)
-        return ops.mean(ops.square(scores - truth), axis=-1)
+        own = ops.take_along_axis(scores, ops.cast(y_true, "int32")[..., None], axis=-1)[..., 0]
+        way = ops.cast(ops.shape(scores)[-1], scores.dtype)
+        return (ops.sum(ops.square(scores), axis=-1) - 2.0 * own + 1.0) / way
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -78,7 +79,7 @@ class RelationNetwork(MetricLearner):
 
     def compare(self, state, embedded, training=False):
         maps = state["maps"]
-        shape = (*ops.shape(embedded)[:2], maps.shape[1], *self.feature_shape)
+        shape = (*ops.shape(embedded)[:2], ops.shape(maps)[1], *self.feature_shape)
         pairs = ops.concatenate(
             [
                 ops.broadcast_to(ops.expand_dims(maps, 1), shape),

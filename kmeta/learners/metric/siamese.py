@@ -40,17 +40,29 @@ class SiameseNetwork(MetricLearner):
             its items, which one odd drawing cannot decide.
         bn_mode: statistics of batch normalisation outside training, `"running"` or `"batch"`
             (transductive), see `MetricLearner`. The published network has no normalisation.
+        alpha_initializer, bias_initializer: Keras initialisers of the learned weights. Default: the
+            log-odds start as `5 - 10 * mean_k |f_k(x_i) - f_k(x_j)|`, or
+            `10 * cos(f(x_i), f(x_j)) - 5`, so that from the first step on what differs more is
+            less likely of one class. Published: `RandomNormal(0, 0.2)`, `RandomNormal(0.5, 0.01)`.
 
     Raises:
         ValueError: if an argument is none of those above, or the embedding's output is no
             vector of features.
 
-    Deviations: `alpha` starts as published, from N(0, 0.2), but negative throughout, so that from
-    the first step on a larger distance speaks against one class; with `"cosine"`, which is not
-    published, it starts at 10 and the bias at -5.
+    Deviations: where `alpha` and `bias` start, see above. With the published start, and features
+    such as those of Conv-4, the bias would have to travel far before anything else is learned.
     """
 
-    def __init__(self, embedding, distance="l1", class_score="max", bn_mode="running", **kwargs):
+    def __init__(
+        self,
+        embedding,
+        distance="l1",
+        class_score="max",
+        bn_mode="running",
+        alpha_initializer=None,
+        bias_initializer=None,
+        **kwargs,
+    ):
         super().__init__(embedding, bn_mode, **kwargs)
         if distance not in DISTANCES:
             raise ValueError(
@@ -64,16 +76,9 @@ class SiameseNetwork(MetricLearner):
             )
         self.distance = distance
         self.class_score = class_score
-        cosine = distance == "cosine"
-        self.head = keras.layers.Dense(
-            1,
-            kernel_initializer=keras.initializers.Constant(10.0) if cosine else NegativeNormal(0.2),
-            bias_initializer=keras.initializers.Constant(-5.0)
-            if cosine
-            else keras.initializers.RandomNormal(0.5, 0.01),
-            dtype=self.dtype_policy,
-            name="head",
-        )
+        self.alpha_initializer = keras.initializers.get(alpha_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.head = None
 
     def build(self, input_shape):
         if isinstance(input_shape, Pairs):
@@ -85,8 +90,21 @@ class SiameseNetwork(MetricLearner):
                 "features]. Received: an embedding whose output has the shape "
                 f"{(None, *self.feature_shape)}"
             )
-        if not self.head.built:
-            self.head.build((None, 1 if self.distance == "cosine" else self.feature_shape[0]))
+        if self.head is None:
+            self._build_head()
+
+    def _build_head(self):
+        cosine = self.distance == "cosine"
+        size = 1 if cosine else self.feature_shape[0]
+        start, even = (10.0, -5.0) if cosine else (-10.0 / size, 5.0)
+        self.head = keras.layers.Dense(
+            1,
+            kernel_initializer=self.alpha_initializer or keras.initializers.Constant(start),
+            bias_initializer=self.bias_initializer or keras.initializers.Constant(even),
+            dtype=self.dtype_policy,
+            name="head",
+        )
+        self.head.build((None, size))
 
     def deployed_weights(self):
         return [*self.network.weights, *self.head.weights]
@@ -128,8 +146,9 @@ class SiameseNetwork(MetricLearner):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Keras' `compute_loss`; queries and classes of an episode become verification pairs."""
         if isinstance(x, Episode):
-            way = y_pred.shape[-1]
+            way = ops.shape(y_pred)[-1]
             same = ops.one_hot(y, way, dtype=y_pred.dtype)
+            way = ops.cast(way, y_pred.dtype)
             balance = way / 2 * (same + (1 - same) / (way - 1))
             if sample_weight is not None:
                 balance = balance * ops.expand_dims(ops.cast(sample_weight, balance.dtype), -1)
@@ -152,6 +171,8 @@ class SiameseNetwork(MetricLearner):
             **super().get_config(),
             "distance": self.distance,
             "class_score": self.class_score,
+            "alpha_initializer": keras.initializers.serialize(self.alpha_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
 
 
@@ -162,20 +183,6 @@ def _first_input(x):
     if hasattr(x, "element_spec"):
         return x.element_spec[0]
     return x[0][0] if isinstance(x, keras.utils.PyDataset) else None
-
-
-@keras.saving.register_keras_serializable("kmeta")
-class NegativeNormal(keras.initializers.Initializer):
-    """Draws `-|w|` with w from N(0, stddev)."""
-
-    def __init__(self, stddev=0.2):
-        self.stddev = stddev
-
-    def __call__(self, shape, dtype=None):
-        return -ops.abs(keras.random.normal(shape, stddev=self.stddev, dtype=dtype))
-
-    def get_config(self):
-        return {"stddev": self.stddev}
 
 
 @keras.saving.register_keras_serializable("kmeta")

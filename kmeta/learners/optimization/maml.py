@@ -92,17 +92,23 @@ class MAML(MetaLearner):
 
     def train_step(self, data):
         """One outer step: the mean query loss of the tasks after their inner steps."""
-        episode, query_y = data
+        episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        weighted = sample_weight is not None
         weights = differentiation.read(self.network.trainable_weights)
 
         def task(inputs):
-            (support, query_x), query_y = inputs
+            (support, query_x), query_y, *sample_weight = inputs
 
             def query_loss(weights):
                 state = self._adapt_task(support, weights, True, fixed=self.bn_mode == "support")
                 logits, fixed = self._classify_task(state, query_x, True)
-                with keras.StatelessScope(zip(self.network.trainable_weights, weights)):
-                    loss = self.compute_loss(y=query_y[None], y_pred=logits[None])
+                own = self.network.trainable_weights
+                with keras.StatelessScope(zip(own, weights, strict=True)):
+                    loss = self.compute_loss(
+                        y=query_y[None],
+                        y_pred=logits[None],
+                        sample_weight=sample_weight[0][None] if weighted else None,
+                    )
                 return self.optimizer.scale_loss(loss), (loss, logits, fixed)
 
             (_, (loss, logits, fixed)), gradients = differentiation.value_and_gradients(
@@ -110,13 +116,14 @@ class MAML(MetaLearner):
             )
             return (loss, fixed, gradients), logits
 
-        (loss, fixed, gradients), logits = differentiation.mean_over_tasks(task, (episode, query_y))
+        inputs = (episode, query_y, sample_weight) if weighted else (episode, query_y)
+        (loss, fixed, gradients), logits = differentiation.mean_over_tasks(task, inputs)
         if self.bn_mode != "support":
             for variable, value in zip(self.network.non_trainable_weights, fixed, strict=True):
                 variable.assign(value)
         self.optimizer.apply(gradients, self.network.trainable_weights)
         self._loss_tracker.update_state(loss * differentiation.replicas())  # Keras divided it
-        return self.compute_metrics(episode, query_y, logits)
+        return self.compute_metrics(episode, query_y, logits, sample_weight)
 
     def _adapt_tasks(self, support, training, fixed):
         weights = differentiation.read(self.network.trainable_weights)
@@ -167,7 +174,10 @@ class MAML(MetaLearner):
         """The network under given weights: logits, and its weights that do not adapt, as moved."""
         network = self.network
         own = network.non_trainable_weights
-        mapping = [*zip(network.trainable_weights, weights), *zip(own, fixed)]
+        mapping = [
+            *zip(network.trainable_weights, weights, strict=True),
+            *zip(own, fixed, strict=True),
+        ]
         with (
             keras.StatelessScope(mapping) as scope,
             differentiation.exact_moments(),
