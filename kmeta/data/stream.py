@@ -23,7 +23,7 @@ class EpisodeStream(keras.utils.PyDataset):
         **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
     Attributes:
-        epoch: plain integer, 0 at first; `on_epoch_end`, which `fit` calls, adds one.
+        epoch: plain integer, 0 at first; an epoch of `fit` adds one at its end.
 
     Raises:
         ValueError: if an argument is of the wrong kind.
@@ -35,7 +35,7 @@ class EpisodeStream(keras.utils.PyDataset):
         self.steps = whole_number("steps", steps)
         self.seed = seed_number(seed)
         self.epoch = 0
-        self._fit_begins = False
+        self._begun = False
 
     def draw_tasks(self, first):
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
@@ -62,25 +62,17 @@ class EpisodeStream(keras.utils.PyDataset):
         for index in range(self.steps):
             yield self[index]
 
-    @property
-    def workers(self):
-        """Keras asks for it when `fit` begins."""
-        self._fit_begins = True
-        return super().workers
-
-    @workers.setter
-    def workers(self, value):
-        self._workers = value
-
     def on_epoch_begin(self):
         """Keras: an epoch of `fit`, `evaluate` or `predict` begins."""
-        self._fit_begins = False
+        self._begun = True
 
     def on_epoch_end(self):
-        """Move on to the next epoch's tasks."""
-        if not self._fit_begins:  # Keras calls this once before the first epoch, too
-            self.epoch += 1
-        self._fit_begins = False
+        """Move on to the next epoch's tasks, if an epoch had begun.
+
+        Keras calls this once more before the first epoch, and before every validation.
+        """
+        self.epoch += self._begun
+        self._begun = False
 
     def as_dataset(self):
         """Return one pass as `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.

@@ -165,6 +165,14 @@ def test_evaluate_repeats_and_fit_goes_on(learner):
     episodes.draw_tasks = lambda first: seen.append(first) or draw(first)
     learner.fit(episodes, epochs=3, verbose=0)
     assert seen[-6:] == [0, 1, 2, 3, 4, 5]  # new episodes in every epoch, in order
+    validation = kmeta.Episodes(data, way=WAY, shot=2, query=2, steps=2, seed=2)
+    history = learner.fit(
+        episodes, epochs=5, initial_epoch=3, validation_data=validation, verbose=0
+    ).history
+    last = learner.evaluate(validation, return_dict=True, verbose=0)
+    assert history["val_loss"][-1] == pytest.approx(last["loss"])  # the same ones every time
+    assert validation.epoch == 0
+    episodes.epoch = 3
     assert episodes.epoch == 3
     assert learner.evaluate(episodes, verbose=0) != first  # it learned
     assert seen[-2:] == [0, 1]  # evaluated on the first episodes

@@ -35,7 +35,7 @@ def test_support_and_queries_differ_and_epochs_are_fresh():
     (support, query_x), _ = episodes[0]
     assert not np.intersect1d(support.x, query_x).size
     first = list(episodes)
-    episodes.on_epoch_end()
+    episodes.epoch = 1
     assert not any(np.array_equal(a[1], b[1]) for a in first for b in episodes)
     episodes.epoch = 0
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, episodes, strict=True))
