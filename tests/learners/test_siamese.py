@@ -107,16 +107,33 @@ def test_max_takes_the_class_of_the_likeliest_of_all_pairs():
     np.testing.assert_array_equal(chosen, kinds[pair_logits(learner, QUERY[0], X[0]).argmax(-1)])
 
 
-def test_before_training_alike_means_likely_of_one_class():
-    learner = kmeta.SiameseNetwork(embedding(64))
+def head_of(distance, **options):
+    learner = kmeta.SiameseNetwork(embedding(), distance, **options)
     learner.build((6,))
-    alpha, bias = numpy_weights(learner.head)
-    assert (alpha < 0).all()
-    assert np.sqrt((alpha**2).mean()) == pytest.approx(0.2, rel=0.3)
-    assert bias[0] == pytest.approx(0.5, abs=0.05)
-    cosine = kmeta.SiameseNetwork(embedding(), "cosine")
-    cosine.build((6,))
-    assert [float(w.numpy().item()) for w in cosine.head.weights] == [10.0, -5.0]
+    return [np.asarray(weight).reshape(-1).tolist() for weight in learner.head.weights]
+
+
+def test_before_training_what_is_alike_is_likely_of_one_class():
+    assert head_of("l1") == head_of("l2") == [[-2.5] * 4, [5.0]]
+    assert head_of("cosine") == [[10.0], [-5.0]]
+
+
+def test_initializers_of_ones_own():
+    alpha, bias = head_of(
+        "l1",
+        alpha_initializer=keras.initializers.RandomNormal(3.0, 0.01),
+        bias_initializer="ones",
+    )
+    np.testing.assert_allclose(alpha, 3, atol=0.1)
+    assert len(set(alpha)) == 4 and bias == [1.0]
+
+
+def test_building_again_keeps_the_weights():
+    learner = randomised(kmeta.SiameseNetwork(embedding()))
+    before = [weight.numpy() for weight in learner.weights]
+    learner.build((6,))
+    for old, new in zip(before, learner.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_verification_loss_and_accuracy_in_numpy():
@@ -152,13 +169,12 @@ def test_loss_on_episodes_is_verification_with_equal_halves():
 def test_a_loss_and_metrics_of_ones_own():
     learner = randomised(kmeta.SiameseNetwork(embedding()))
     smooth = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)
-    learner.compile(loss=smooth, metrics=[keras.metrics.AUC(from_logits=True, name="auc")])
+    learner.compile(loss=smooth, metrics=[keras.metrics.BinaryAccuracy("sure", threshold=1.0)])
     logits = np.diag(pair_logits(learner, FIRST, SECOND))
     result = learner.evaluate(Pairs(FIRST, SECOND), SAME, return_dict=True, verbose=0)
     expected = binary_cross_entropy(logits, SAME * 0.8 + 0.1).mean()
     np.testing.assert_allclose(result["loss"], expected, rtol=1e-4)
-    wins = np.mean(logits[SAME == 1][:, None] > logits[SAME == 0])
-    assert result["auc"] == pytest.approx(wins, abs=0.02)
+    assert result["sure"] == pytest.approx(np.mean((logits > 1) == SAME))
     with pytest.raises(ValueError, match="Learners return logits.*'binary_crossentropy'"):
         learner.compile(loss="binary_crossentropy")
 
@@ -250,9 +266,13 @@ def test_bn_mode_decides_the_statistics_of_pairs():
 
 
 def test_config_keeps_every_argument():
-    learner = kmeta.SiameseNetwork(embedding(), "cosine", "mean", "batch")
+    learner = kmeta.SiameseNetwork(embedding(), "cosine", "mean", "batch", "ones", "zeros")
     clone = kmeta.SiameseNetwork.from_config(learner.get_config())
     assert (clone.distance, clone.class_score, clone.bn_mode) == ("cosine", "mean", "batch")
+    assert isinstance(clone.alpha_initializer, keras.initializers.Ones)
+    assert isinstance(clone.bias_initializer, keras.initializers.Zeros)
+    default = kmeta.SiameseNetwork.from_config(kmeta.SiameseNetwork(embedding()).get_config())
+    assert default.alpha_initializer is default.bias_initializer is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from kmeta.ops.attention import attention_read, label_log_probabilities
 from kmeta.ops.differentiation import value_and_gradients
 from kmeta.ops.distances import cosine_similarity, squared_euclidean, unit_vectors
 from kmeta.ops.losses import support_cross_entropy
+from kmeta.ops.pairs import class_log_odds, component_distances
 from kmeta.ops.prototypes import class_means
 
 WAY = 3
@@ -29,6 +30,18 @@ EQUATIONS = {
     "label_log_probabilities": lambda a, b, y: label_log_probabilities(
         ops.matmul(a, ops.swapaxes(b, 1, 2)), y
     ),
+    **{
+        f"component_distances {kind}": lambda a, b, y, kind=kind: component_distances(
+            ops.expand_dims(a, 2), ops.expand_dims(b, 1), kind
+        )
+        for kind in ("l1", "l2", "cosine")
+    },
+    **{
+        f"class_log_odds {score}": lambda a, b, y, score=score: ops.maximum(
+            class_log_odds(ops.matmul(a, ops.swapaxes(b, 1, 2)), y, score), -1e3
+        )  # a class without items has -1e9
+        for score in ("max", "mean")
+    },
 }
 
 

@@ -23,8 +23,8 @@ class SiameseNetwork(MetricLearner):
     - `fit` on `(Pairs(first, second), same)`, such as `kmeta.data.VerificationPairs`, as published;
     - `fit` on `(Episode, query_y)`: every query with every class is a pair, which with one shot is
       every query with every support item. Pairs of one class and pairs of two count half each,
-      as in the published batches, however many classes there are. A step embeds
-      each image once for many pairs, and so learns more from the same work.
+      as in the published batches, however many classes there are. A step embeds each image once
+      for many pairs, and so learns more from the same work.
 
     Input: `Episode`, for logits `[tasks, queries, way]`, the log-odds of each class; their softmax
     is what an adapted classifier gives. Or `Pairs`, for the log-odds `[pairs, 1]` of the pairs.
