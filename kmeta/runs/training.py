@@ -57,7 +57,7 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
 
     learner = make_learner(recipe)
     learner.build(train_on.dataset.images.shape[1:])
-    learner.compile(optimizer=make_optimizer(recipe), jit_compile=False)
+    learner.compile(optimizer=make_optimizer(recipe))
     learner.optimizer.build(learner.trainable_variables)
     checkpoint = Checkpoint(run.checkpoint_path)
     checkpoint.restore(learner)
