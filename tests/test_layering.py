@@ -25,7 +25,16 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "exporting": {"kmeta", "learners", "classifier", "images"},
     "recipes": set(),
     "runs": {"recipes", "evaluation", "learners", "layers", "data", "classifier", "kmeta"},
-    "cli": {"runs", "recipes", "exporting", "evaluation", "learners", "data", "classifier"}
+    "cli": {
+        "one_shot_runs",
+        "runs",
+        "recipes",
+        "exporting",
+        "evaluation",
+        "learners",
+        "data",
+        "classifier",
+    }
     | {"kmeta", "images"},
     "kmeta": set(),
 }

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+from kmeta.cli import benchmark
 from kmeta.cli.options import add_data_options, add_learner_options, add_task_options
 from kmeta.cli.parsing import GIVEN_ONLY, count, given, seed
 from kmeta.cli.quiet import import_keras
@@ -19,7 +20,18 @@ def add_parser(commands):
         "interval. What is not given is as in the run's own test. The result is printed, and "
         "appended to evaluations.jsonl in the run's folder with all that identifies the tasks.",
     )
-    parser.add_argument("run", metavar="RUN", help="folder of a finished run")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="folder of a finished run")
+    parser.add_argument(
+        "--benchmark",
+        choices=benchmark.BENCHMARKS,
+        help="the 20 official one-shot runs of Omniglot (all_runs.zip) instead of random tasks; "
+        "the score is the mean error",
+    )
+    parser.add_argument(
+        "--baseline",
+        choices=benchmark.BASELINES,
+        help="with --benchmark: its own baseline, which is 38.75 %% error, instead of RUN",
+    )
     parser.add_argument(
         "--split",
         default=GIVEN_ONLY,
@@ -41,6 +53,17 @@ def add_parser(commands):
 
 def run(arguments):
     """Run the command."""
+    if arguments.benchmark is not None:
+        benchmark.run(arguments)
+        return
+    if arguments.baseline is not None:
+        raise ValueError("--baseline goes with --benchmark")
+    if arguments.run is None:
+        raise ValueError("RUN is needed: the folder of a finished run")
+    _evaluate(arguments)
+
+
+def _evaluate(arguments):
     from kmeta.runs.data import check_room, load_split, make_episodes
     from kmeta.runs.folder import Run
 
