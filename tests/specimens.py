@@ -42,7 +42,7 @@ SPECIMENS = {
     "MatchingNetwork": Specimen(lambda: kmeta.MatchingNetwork(kmeta.layers.Conv4(4), scale=10.0)),
     "MatchingNetwork with full context": Specimen(
         lambda: kmeta.MatchingNetwork(
-            kmeta.layers.Conv4(4), kmeta.layers.Conv4(4), full_context=True, scale=10.0
+            kmeta.layers.Conv4(8), kmeta.layers.Conv4(8), full_context=True, scale=10.0
         ),
         sequence=True,
     ),
@@ -54,6 +54,12 @@ SPECIMENS = {
     "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(4))),
     "MAML": Specimen(
         lambda: kmeta.MAML(_network(), inner_steps=2),
+        head=lambda learner: learner.network.layers[-1],
+    ),
+    "Reptile": Specimen(
+        lambda: kmeta.Reptile(
+            _network(), 3, 0.05, inner_batch=None, test_inner_steps=5, test_inner_batch=None
+        ),
         head=lambda learner: learner.network.layers[-1],
     ),
 }

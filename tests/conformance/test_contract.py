@@ -243,7 +243,7 @@ def test_unequal_shots_equal_padding(learner):
 
 def test_shuffled_labels_leave_chance(learner):
     learner.compile(keras.optimizers.Adam(0.01))
-    learner.fit(*tasks(count=4, seed=9), batch_size=4, epochs=3, verbose=0)
+    learner.fit(*tasks(count=16, seed=9), batch_size=16, epochs=25, verbose=0)
     rng = np.random.default_rng(2)
     true, shuffled = [], []
     for seed in range(40):
