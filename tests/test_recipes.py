@@ -22,7 +22,8 @@ from kmeta.runs.data import NAMED, check_room, divided, load_split
 def test_every_recipe_builds_and_survives_json(recipe):
     assert Recipe.from_dict(recipe.to_dict()) == recipe
     learner = make_learner(recipe)
-    learner.build((28, 28, 1))
+    size = recipe.data_options.get("size", 28)
+    learner.build((size, size, 1))
     assert type(learner).__name__ == LEARNERS[recipe.learner].class_name
     for name, value in recipe.learner_options.items():
         assert getattr(learner, name) == value
@@ -37,8 +38,9 @@ def test_an_unknown_recipe_names_the_nearest():
 @pytest.mark.parametrize("kind", LEARNERS.values(), ids=list(LEARNERS))
 def test_the_table_has_every_option_of_a_learner(kind):
     parameters = list(inspect.signature(getattr(kmeta, kind.class_name)).parameters)
-    networks = {"support_embedding", "relation_module"}  # other ones than the papers': in Python
-    assert set(kind.options) == set(parameters[1:]) - {"kwargs", *networks}
+    only_python = {"support_embedding", "relation_module"}  # networks other than the papers'
+    only_python |= {"alpha_initializer", "bias_initializer"}
+    assert set(kind.options) == set(parameters[1:]) - {"kwargs", *only_python}
 
 
 def test_the_table_of_data_sets_is_that_of_the_library():
@@ -219,6 +221,26 @@ def test_networks_of_maps_have_their_own_options():
     assert make_learner(recipe).network.filters == 8
     with pytest.raises(ValueError, match="network of relation has no option features"):
         changed(recipes.Recipe(), {"learner": "relation", "features": "mean"})
+
+
+def test_options_of_siamese_networks():
+    new = changed(Recipe(learner="siamese"), {"distance": "l2", "class_score": "mean"})
+    learner = make_learner(new)
+    assert (learner.distance, learner.class_score) == ("l2", "mean")
+
+
+def test_recipes_of_pairs_and_of_other_layers():
+    koch = recipes.get("siamese-koch-omniglot")
+    assert make_learner(koch).network.features == 4096
+    with pytest.raises(ValueError, match="network of siamese has no option filters"):
+        changed(koch, {"filters": 8})
+    with pytest.raises(ValueError, match="trains on pairs and has no option tasks_per_step"):
+        changed(koch, {"tasks_per_step": 8})
+    with pytest.raises(ValueError, match="trains on pairs and has no option query"):
+        changed(koch, {"query": 8})
+    other = changed(koch, {"learner": "prototypical"})
+    assert other.pairs is None and other.network == {}
+    assert changed(koch, {"way": 5}).test.way == 5
 
 
 def test_gradients_are_clipped_where_a_recipe_says_so():

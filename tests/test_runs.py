@@ -18,7 +18,7 @@ from kmeta.recipes import Recipe, Tasks
 from kmeta.runs import Run, train
 from kmeta.runs.building import make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
-from kmeta.runs.data import load_data, make_episodes
+from kmeta.runs.data import load_data, make_episodes, make_training_data
 from kmeta.runs.folder import replaced
 from kmeta.runs.loading import with_bn_mode
 from kmeta.runs.log import cut_log
@@ -60,6 +60,18 @@ def finished(pictures, tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "finished"
     train(small(pictures), path, verbose=0)
     return path
+
+
+def test_a_run_on_pairs(pictures, tmp_path):
+    recipe = small(pictures, learner="siamese", epochs=2)
+    on_pairs = replace(recipe, pairs={"batch_size": 5, "distortions": True}, rotations=True)
+    assert train(on_pairs, tmp_path / "pairs", verbose=0)["epochs"] == 2
+    assert isinstance(kmeta.load(tmp_path / "pairs"), kmeta.SiameseNetwork)
+    data = make_training_data(load_data(recipe)["train"], on_pairs)
+    assert isinstance(data, kmeta.data.VerificationPairs)
+    assert (data.batch_size, data.steps, data.seed) == (5, 3, on_pairs.train.seed)
+    assert data.distortions and data.rotations and not data.within_groups
+    assert isinstance(make_training_data(data.dataset, recipe), kmeta.Episodes)
 
 
 def test_a_run_holds_what_it_promises(finished, pictures):

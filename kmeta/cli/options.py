@@ -10,8 +10,13 @@ LEARNER_OPTIONS = {
         "the support set, or those of the batch (transductive)",
     },
     "distance": {
-        "choices": ("squared_euclidean", "cosine"),
-        "help": "between a query and a prototype",
+        "choices": ("squared_euclidean", "l1", "l2", "cosine"),
+        "help": "between a query and a prototype (squared_euclidean, cosine), or between the two "
+        "images of a pair (l1, l2, cosine)",
+    },
+    "class_score": {
+        "choices": ("max", "mean"),
+        "help": "of a class with several shots: that of its likeliest support picture, or the mean",
     },
     "scale": {"type": positive, "metavar": "X", "help": "factor of distances or cosines"},
     "full_context": {

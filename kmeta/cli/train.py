@@ -179,9 +179,12 @@ def absolute(data):
 def summary(recipe):
     """Return one line on what is trained."""
     tasks = recipe.train
+    kind = f"{tasks.way}-way {tasks.shot}-shot, tasks per step: {tasks.tasks_per_step}"
+    if recipe.pairs is not None:
+        kind = f"pairs, {', '.join(f'{name}: {value}' for name, value in recipe.pairs.items())}"
     return (
-        f"{recipe.learner} on {recipe.data}: {tasks.way}-way {tasks.shot}-shot, tasks per step: "
-        f"{tasks.tasks_per_step}, steps per epoch: {tasks.steps}, epochs: {recipe.epochs}"
+        f"{recipe.learner} on {recipe.data}: {kind}, steps per epoch: {tasks.steps}, "
+        f"epochs: {recipe.epochs}"
     )
 
 

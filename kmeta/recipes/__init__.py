@@ -5,14 +5,14 @@
 
 import difflib
 
-from kmeta.recipes import demo, maml, matching, prototypical, relation
+from kmeta.recipes import demo, maml, matching, prototypical, relation, siamese
 from kmeta.recipes.recipe import Recipe, Tasks
 
 __all__ = ["RECIPES", "Recipe", "Tasks", "get"]
 
 RECIPES = {
     recipe.name: recipe
-    for module in (demo, prototypical, matching, relation, maml)
+    for module in (demo, prototypical, matching, relation, siamese, maml)
     for recipe in module.RECIPES
 }
 

@@ -53,9 +53,10 @@ def _learner(recipe, options):
     if learner not in LEARNERS:
         raise ValueError(f"Learners are {', '.join(LEARNERS)}. Received: {learner!r}")
     if learner != recipe.learner:
-        if "maps" in (LEARNERS[learner].network, LEARNERS[recipe.learner].network):
+        both = (LEARNERS[learner].network, LEARNERS[recipe.learner].network)
+        if "maps" in both or "layer" in recipe.network:
             recipe = replace(recipe, network={})
-        recipe = replace(recipe, learner=learner, learner_options={})
+        recipe = replace(recipe, learner=learner, learner_options={}, pairs=None)
     kind = LEARNERS[learner]
     known = (*kind.options, "head_stddev") if kind.network == "classifier" else kind.options
     everyone = {"head_stddev"}.union(*(kind.options for kind in LEARNERS.values()))
@@ -83,10 +84,11 @@ def _data(recipe, options):
 
 def _parts(recipe, options):
     network = _taken(options, NETWORK)
-    if LEARNERS[recipe.learner].network == "maps":
-        for name in network:
-            if name not in NETWORK_OF_MAPS:
-                raise ValueError(f"The network of {recipe.learner} has no option {name}")
+    known = NETWORK_OF_MAPS if LEARNERS[recipe.learner].network == "maps" else NETWORK
+    known = () if "layer" in recipe.network else known
+    for name in network:
+        if name not in known:
+            raise ValueError(f"The network of {recipe.learner} has no option {name}")
     return replace(
         recipe,
         network={**recipe.network, **network},
@@ -108,6 +110,9 @@ def _validation(recipe, options):
 
 def _tasks(recipe, options):
     train = _taken(options, TASKS)
+    for name in ("query", "tasks_per_step"):
+        if name in train and recipe.pairs is not None:
+            raise ValueError(f"{recipe.name} trains on pairs and has no option {name}")
     if "seed" in options:
         train["seed"] = options["seed"]
     held_out = {

@@ -7,9 +7,10 @@ class Kind(NamedTuple):
     """How a recipe makes a learner.
 
     class_name: name in `kmeta`.
-    network: what its first argument is: an "embedding", images to features, `kmeta.layers.Conv4`;
-        a "classifier", images to logits of `way` classes, the same with a dense layer; or "maps",
-        images to feature maps, `kmeta.layers.RelationEmbedding`.
+    network: what its first argument is: an "embedding", images to features, `kmeta.layers.Conv4`
+        if the recipe's network names no other `layer`; a "classifier", images to logits of `way`
+        classes, the same with a dense layer; or "maps", images to feature maps,
+        `kmeta.layers.RelationEmbedding`.
     options: the constructor's other arguments.
     """
 
@@ -24,6 +25,7 @@ LEARNERS = {
         "MatchingNetwork", "embedding", ("full_context", "read_steps", "scale", "bn_mode")
     ),
     "relation": Kind("RelationNetwork", "maps", ("bn_mode",)),
+    "siamese": Kind("SiameseNetwork", "embedding", ("distance", "class_score", "bn_mode")),
     "maml": Kind(
         "MAML",
         "classifier",

@@ -25,12 +25,15 @@ class Recipe:
     name: of the recipe.
     learner: key of `kmeta.recipes.learners.LEARNERS`.
     learner_options: arguments of the learner's constructor, after its network.
-    network: arguments of the learner's network, see `kmeta.recipes.learners.Kind`.
+    network: arguments of the learner's network, see `kmeta.recipes.learners.Kind`; `layer` names
+        another one of `kmeta.layers`.
     head_stddev: learners that need class logits get a dense layer on top; its weights are drawn
         from N(0, head_stddev). None: Keras' default.
     data: name for `kmeta.data.load`, or a folder of pictures.
     data_options: further arguments of the data source.
     rotations: turned classes are new classes, in training and in tests.
+    pairs: arguments of `kmeta.data.VerificationPairs`, to train on pairs of images, not on tasks.
+        Split, steps and seed are those of `train`.
     train, val, test: `Tasks`. Without `val`, the last weights are the result; with it, the best.
     val_every: epochs between validations.
     epochs: of `train.steps` steps each.
@@ -48,6 +51,7 @@ class Recipe:
     data: str = "omniglot"
     data_options: dict = field(default_factory=dict)
     rotations: bool = False
+    pairs: dict | None = None
     train: Tasks = Tasks("train", query=5)
     val: Tasks | None = Tasks("val", steps=50, seed=1)
     test: Tasks = Tasks("test", steps=250, seed=2)

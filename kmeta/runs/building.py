@@ -3,7 +3,7 @@
 import keras
 
 import kmeta
-from kmeta.layers import Conv4, RelationEmbedding
+from kmeta import layers
 from kmeta.recipes.learners import LEARNERS
 
 
@@ -14,7 +14,9 @@ def make_learner(recipe):
     """
     keras.utils.set_random_seed(recipe.seed)
     kind = LEARNERS[recipe.learner]
-    network = (RelationEmbedding if kind.network == "maps" else Conv4)(**recipe.network)
+    options = dict(recipe.network)
+    layer = options.pop("layer", "RelationEmbedding" if kind.network == "maps" else "Conv4")
+    network = getattr(layers, layer)(**options)
     if kind.network == "classifier":
         network = keras.Sequential([network, _head(recipe)])
     return getattr(kmeta, kind.class_name)(network, **recipe.learner_options)

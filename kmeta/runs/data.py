@@ -89,6 +89,16 @@ def make_episodes(dataset, tasks, rotations):
     return Episodes(dataset, rotations=rotations, **options)
 
 
+def make_training_data(dataset, recipe):
+    """Return the `kmeta.Episodes`, or the pairs, that a recipe trains on."""
+    if recipe.pairs is None:
+        return make_episodes(dataset, recipe.train, recipe.rotations)
+    from kmeta.data.pairs import VerificationPairs
+
+    train = {"steps": recipe.train.steps, "seed": recipe.train.seed, "rotations": recipe.rotations}
+    return VerificationPairs(dataset, **train, **recipe.pairs)
+
+
 def _folder_split(path, split, invert=False, **options):
     if has_split(path, split):
         dataset = kmeta.data.from_directory(path / split, **options)

@@ -14,7 +14,7 @@ import kmeta
 from kmeta.evaluation import evaluate
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
-from kmeta.runs.data import load_data, make_episodes
+from kmeta.runs.data import load_data, make_episodes, make_training_data
 from kmeta.runs.folder import Run, read_json, replaced, write_json
 from kmeta.runs.log import EpochLine, cut_log
 
@@ -50,9 +50,10 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
         run.check_new()
     data = load_data(recipe, data_dir) if data is None else data
     _configure(run, recipe, data_dir, data)
-    train_on, validate_on, test_on = (
+    train_on = make_training_data(data[recipe.train.split], recipe)
+    validate_on, test_on = (
         tasks and make_episodes(data[tasks.split], tasks, recipe.rotations)
-        for tasks in (recipe.train, recipe.val, recipe.test)
+        for tasks in (recipe.val, recipe.test)
     )
 
     learner = make_learner(recipe)
