@@ -1,4 +1,4 @@
-"""Small affine distortions of images (Koch, Zemel & Salakhutdinov 2015, section 3.3)."""
+"""Small affine distortions of images (Koch, Zemel & Salakhutdinov 2015, section 3.2)."""
 
 from typing import NamedTuple
 

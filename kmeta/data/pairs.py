@@ -1,4 +1,4 @@
-"""Pairs of images for verification (Koch, Zemel & Salakhutdinov 2015, section 4.1)."""
+"""Pairs of images for verification (Koch, Zemel & Salakhutdinov 2015, section 4.2)."""
 
 from typing import NamedTuple
 

@@ -44,7 +44,7 @@ def class_log_odds(pair_logits, labels, class_score="max"):
     """Log-odds of each class from those of the pairs of a query with the support items.
 
     - `"max"`: `z_c = max_{i: y_i = c} z_i`. The likeliest class is that of the support item with
-      the largest pair probability, `c(argmax_i p(x, x_i))` (Koch et al. 2015, section 4.4).
+      the largest pair probability, `c(argmax_i p(x, x_i))` (Koch et al. 2015, section 4.3).
     - `"mean"`: `z_c = 1/|S_c| sum_{i: y_i = c} z_i`.
 
     Both are the pair's log-odds where a class has one item.

@@ -16,7 +16,7 @@ class SiameseNetwork(MetricLearner):
     """A network that tells whether two images are of one class, and names classes by it.
 
     `p(x_i, x_j) = sigmoid(sum_k alpha_k |f_k(x_i) - f_k(x_j)| + bias)` (Koch et al. 2015, section
-    3.1); a query belongs to the class of the support item with the largest `p` (section 4.4).
+    3.1); a query belongs to the class of the support item with the largest `p` (section 4.3).
 
     It is trained to verify, by binary cross-entropy, in either of two ways:
 
