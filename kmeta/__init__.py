@@ -20,6 +20,7 @@ _HOMES = {
     "Pairs": "kmeta.episode",
     "PrototypicalNetwork": "kmeta.learners.metric.prototypical",
     "RelationNetwork": "kmeta.learners.metric.relation",
+    "Reptile": "kmeta.learners.optimization.reptile",
     "SiameseNetwork": "kmeta.learners.metric.siamese",
     "Support": "kmeta.episode",
     "evaluate": "kmeta.evaluation",

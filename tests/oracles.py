@@ -106,3 +106,26 @@ def conv_same_blocks(x, layers):
         x = np.maximum(gamma * (x - mean) / np.sqrt(variance + epsilon) + beta, 0)
         x = max_pool(x) if pool else x
     return x
+
+
+def linear_gradient(weights, bias, x, one_hot):
+    """Gradient of the mean cross-entropy of a linear softmax classifier."""
+    error = (softmax(x @ weights + bias) - one_hot) / len(x)
+    return [x.T @ error, error.sum(axis=0)]
+
+
+def reptile_linear(weights, moments, taken, batches, rate, optimizer):
+    """Weights and second moments of a linear softmax classifier after a step on each batch."""
+    weights, moments = list(weights), list(moments)
+    for x, one_hot in batches:
+        taken += 1
+        for i, g in enumerate(linear_gradient(*weights, x, one_hot)):
+            if optimizer == "sgd":
+                weights[i] = weights[i] - rate * g
+                continue
+            moments[i] = 0.999 * moments[i] + 0.001 * g**2
+            corrected = moments[i] / (1 - 0.999**taken)
+            # epsilon stands beside the uncorrected root in this form of Adam
+            scale = np.sqrt(1 - 0.999**taken)
+            weights[i] = weights[i] - rate * g / (np.sqrt(corrected) + 1e-8 / scale)
+    return weights, moments, taken

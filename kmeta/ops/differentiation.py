@@ -5,6 +5,7 @@ file and nothing else.
 """
 
 import contextlib
+import functools
 import threading
 
 import tensorflow as tf
@@ -106,7 +107,7 @@ def map_tasks(function, inputs):
     return tf.map_fn(function, inputs, fn_output_signature=signature)
 
 
-def mean_over_tasks(function, inputs):
+def mean_over_tasks(function, inputs, carry=None):
     """Mean of a function of one task, holding the graph of one task in memory at a time.
 
     Args:
@@ -114,30 +115,119 @@ def mean_over_tasks(function, inputs):
             `(averaged, stacked)`: a structure of tensors to average over tasks and one tensor to
             stack. Shapes must not depend on the task.
         inputs: structure of tensors `[tasks, ...]`.
+        carry: structure of tensors that the tasks hand on, one to the next. If given, `function`
+            takes it after the task, and returns it after its results.
 
     Returns:
-        `(averaged, stacked)`, the second with a leading `tasks` axis.
+        `(averaged, stacked)`, the second with a leading `tasks` axis; with a carry, also the carry
+        as the last task left it.
     """
     tasks = tf.shape(tree.flatten(inputs)[0])[0]
 
-    def one(index):
-        return function(tree.map_structure(lambda x: x[index], inputs))
+    def one(index, carry):
+        task = tree.map_structure(lambda x: x[index], inputs)
+        return (*function(task), ()) if carry == () else function(task, carry)
 
-    def add(index, total, stack):
-        averaged, stacked = one(index)
-        return index + 1, tree.map_structure(tf.add, total, averaged), stack.write(index, stacked)
+    def add(index, total, stack, carry):
+        averaged, stacked, carry = one(index, carry)
+        total = tree.map_structure(tf.add, total, averaged)
+        return index + 1, total, stack.write(index, stacked), carry
 
     if not tf.executing_eagerly():
         one = tf.function(one, autograph=False)  # traced once, used for the first task and the rest
-    averaged, stacked = one(tf.constant(0))
+    averaged, stacked, last = one(tf.constant(0), () if carry is None else carry)
     stack = tf.TensorArray(stacked.dtype, size=tasks, element_shape=stacked.shape)
-    _, total, stack = tf.while_loop(
+    _, total, stack, last = tf.while_loop(
         lambda index, *_: index < tasks,
         add,
-        (tf.constant(1), averaged, stack.write(0, stacked)),
+        (tf.constant(1), averaged, stack.write(0, stacked), last),
         parallel_iterations=1,
     )
-    return tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total), stack.stack()
+    averaged = tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total)
+    return (averaged, stack.stack()) if carry is None else (averaged, stack.stack(), last)
+
+
+def repeat(function, steps, state, given=(), remat=False):
+    """`state = function(step, state, given)`, for `step` from 0 to `steps - 1`.
+
+    Traced once whatever the number of steps; a single step is not a loop. Derivatives by `state`
+    and `given` are exact to the order that `function` allows (with `remat`, to first order: a step
+    may itself contain gradients, as an inner step of MAML does).
+
+    Args:
+        function: returns a list of tensors like `state`; must read no variables.
+        steps: positive integer.
+        state: list of tensors.
+        given: list of tensors that every step uses and that have gradients. Other tensors that
+            `function` captures have none with `remat`.
+        remat: in the backward pass, compute each step once more rather than keep what it computed.
+            Memory then holds one step's graph, and `state` for every step, instead of all steps'
+            graphs.
+    """
+    if steps == 1:
+        return function(tf.constant(0), state, given)
+
+    def body(step, *state):
+        once = _recomputed(function, step) if remat else functools.partial(function, step)
+        return step + 1, *once(list(state), given)
+
+    _, *state = tf.while_loop(
+        lambda step, *_: step < steps,
+        body,
+        (tf.constant(0), *state),
+        maximum_iterations=steps,  # XLA must know
+        parallel_iterations=1,
+    )
+    return state
+
+
+def _recomputed(function, step):
+    """`function` of `(state, given)` that keeps nothing but its arguments for the backward pass."""
+
+    def once(state, given):
+        @tf.custom_gradient
+        def inner(*arguments):
+            def backward(*upstream):
+                values = [tf.stop_gradient(x) for x in arguments]
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch([x for x in values if x.dtype.is_floating])
+                    results = function(step, values[: len(state)], values[len(state) :])
+                pairs = [(y, d) for y, d in zip(results, upstream, strict=True) if d is not None]
+                pairs = [(y, d) for y, d in pairs if y.dtype.is_floating]
+                return tape.gradient(
+                    [y for y, _ in pairs], values, output_gradients=[d for _, d in pairs]
+                )
+
+            return function(step, list(arguments[: len(state)]), arguments[len(state) :]), backward
+
+        return inner(*state, *given)
+
+    return once
+
+
+def shuffles(seed, number, items, length):
+    """The first `length` integers of a row of random orders of 0 to `items - 1`.
+
+    Args:
+        seed, number: whole numbers; each pair gives another row, and always the same one, on
+            every device. Negative numbers are allowed as `number`.
+        items: how many are put in order; each appears once before any appears again.
+        length: of the result.
+    """
+    rounds = (length + items - 1) // items
+    keys = _mixed(_mixed(tf.cast(seed, tf.uint32)) + tf.cast(tf.cast(number, tf.int32), tf.uint32))
+    keys = _mixed(keys + tf.cast(tf.range(rounds * items), tf.uint32))
+    order = tf.argsort(tf.cast(tf.reshape(keys, [rounds, items]), tf.int64), axis=-1, stable=True)
+    return tf.reshape(order, [-1])[:length]
+
+
+def _mixed(x):
+    """A one-to-one hash of 32 bits: TensorFlow's own random numbers differ under XLA."""
+    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(16, tf.uint32)))
+    x *= tf.constant(0x7FEB352D, tf.uint32)
+    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(15, tf.uint32)))
+    x *= tf.constant(0x846CA68B, tf.uint32)
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(16, tf.uint32)))
 
 
 def fused_batch_norm(x, gamma, beta, epsilon):

@@ -1,0 +1,217 @@
+"""What learners share that adapt the weights of a network, task by task."""
+
+import keras
+from keras import ops
+
+from kmeta.layers.batch_normalization import batch_norm_statistics
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.ops import differentiation
+from kmeta.ops.losses import support_cross_entropy
+
+BN_MODES = ("support", "support+1", "batch", "running")
+
+
+class GradientLearner(MetaLearner):
+    """Base of learners whose state is a network's weights, adapted to each task.
+
+    A learner defines `inner_loop(support, seeds, training)`.
+
+    State: `{"weights": [...]}`, each `[tasks, ...]`, and by `bn_mode`
+    - `"support"`: `"fixed"`, the statistics of the support set under the adapted weights (with
+      all other weights that did not adapt);
+    - `"support+1"`: `"support_x"`; each query is normalised together with the support set and
+      without the other queries;
+    - `"batch"`: nothing; queries are normalised by their own statistics (transductive);
+    - `"running"`: `"fixed"`, the moving averages; in training nothing, as with `"batch"`.
+    """
+
+    @property
+    def deployed_bn_mode(self):
+        return "running" if self.bn_mode == "running" else "support"
+
+    def inner_loop(self, support, seeds, training):
+        """Adapt the network to one task.
+
+        Args:
+            support: `Support` of one task, `[items, ...]`.
+            seeds: values of the network's `seeds`.
+            training: as in Keras.
+
+        Returns:
+            `(weights, fixed, seeds)`: values of the network's trainable weights after the inner
+            loop, of its other weights as they are after it where `bn_mode` is `"running"`, and of
+            its seeds.
+        """
+        raise NotImplementedError
+
+    def adapt_state(self, support, training=False):
+        return differentiation.map_tasks(
+            lambda task: self.adapt_task(task, training, self.bn_mode), support
+        )
+
+    def deployed_state(self, support):
+        return differentiation.map_tasks(
+            lambda task: self.adapt_task(task, False, self.deployed_bn_mode), support
+        )
+
+    def deployed_weights(self):
+        return []  # the state holds every weight
+
+    def classify(self, state, query_x, training=False):
+        """Logits `[tasks, queries, way]`, each task under its own weights."""
+        return differentiation.map_tasks(
+            lambda task: self.classify_task(*task, training)[0], (state, query_x)
+        )
+
+    def adapt_task(self, support, training, bn_mode):
+        """The state of one task."""
+        seeds = differentiation.read(self.seeds)
+        weights, fixed, seeds = self.inner_loop(support, seeds, training)
+        return self.finish(support, weights, fixed, seeds, training, bn_mode)
+
+    def finish(self, support, weights, fixed, seeds, training, bn_mode):
+        """The state of one task whose inner loop is done."""
+        state = {"weights": weights}
+        if bn_mode == "support":
+            own = differentiation.read(self.network.non_trainable_weights)
+            _, state["fixed"], seeds = self.apply_network(
+                weights, own, seeds, support.x, training, batch=True, momentum=0.0
+            )
+        elif bn_mode == "support+1":
+            state["support_x"] = support.x
+        elif bn_mode == "running" and not training:
+            state["fixed"] = fixed
+        assign(self.seeds, seeds)
+        return state
+
+    def classify_task(self, state, query_x, training):
+        """Logits `[queries, way]` of one task, and the statistics as the queries moved them."""
+        weights = state["weights"]
+        own = differentiation.read(self.network.non_trainable_weights)
+        seeds = differentiation.read(self.seeds)
+
+        def with_support(query):
+            images = ops.concatenate([state["support_x"], query[None]], axis=0)
+            return self.apply_network(weights, own, seeds, images, training, batch=True)[0][-1]
+
+        if "support_x" in state:
+            return differentiation.map_tasks(with_support, query_x), own
+        logits, fixed, seeds = self.apply_network(
+            weights, state.get("fixed", own), seeds, query_x, training, batch="fixed" not in state
+        )
+        assign(self.seeds, seeds)
+        return logits, fixed
+
+    def support_loss(self, logits, support):
+        """The loss that the inner loop lowers, a scalar."""
+        if logits.shape[-1] != support.y.shape[-1]:
+            raise ValueError(
+                f"The network predicts {logits.shape[-1]} classes, but the support set has "
+                f"{support.y.shape[-1]}. Give the network as many outputs as the tasks have "
+                "classes"
+            )
+        return support_cross_entropy(logits, support.y)
+
+    def train_step(self, data):
+        """One outer step: the mean query loss of the tasks after their inner loops."""
+        episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        variables = self.trainable_variables
+        values = differentiation.read(variables)
+
+        def task(inputs):
+            def query_loss(values):
+                mapping = zip(variables, values, strict=True)
+                with keras.StatelessScope(mapping) as scope:
+                    logits, fixed, loss = self.task_loss(inputs)
+                seeds = [scope.get_current_value(seed) for seed in self.seeds]
+                return self.optimizer.scale_loss(loss), (loss, logits, fixed, seeds)
+
+            (_, extra), gradients = differentiation.value_and_gradients(query_loss, values)
+            loss, logits, fixed, seeds = extra
+            assign(self.seeds, seeds)
+            return (loss, fixed, gradients), logits
+
+        inputs = (episode, query_y) if sample_weight is None else (episode, query_y, sample_weight)
+        (loss, fixed, gradients), logits = differentiation.mean_over_tasks(task, inputs)
+        if self.bn_mode in ("batch", "running"):
+            assign(self.network.non_trainable_weights, fixed)
+        self.optimizer.apply(gradients, variables)
+        self._loss_tracker.update_state(loss * differentiation.replicas())  # Keras divided it
+        return self.compute_metrics(episode, query_y, logits, sample_weight)
+
+    def task_loss(self, inputs):
+        """Logits of one task's queries in training, the statistics as they moved, and the loss."""
+        (support, query_x), *targets = inputs
+        state = self.adapt_task(support, True, self.bn_mode)
+        logits, fixed = self.classify_task(state, query_x, True)
+        return logits, fixed, self.query_loss(logits, *targets)
+
+    def query_loss(self, logits, query_y, sample_weight=None):
+        """The compiled loss of one task's queries, with the network's regularisation."""
+        return self.compute_loss(
+            y=query_y[None],
+            y_pred=logits[None],
+            sample_weight=None if sample_weight is None else sample_weight[None],
+        )
+
+    def apply_network(self, weights, fixed, seeds, x, training, batch, momentum=None):
+        """The network under given weights.
+
+        Args:
+            weights: values of its trainable weights.
+            fixed: values of its other weights.
+            seeds: values of `seeds`.
+            x: `[batch, ...]`.
+            training: as in Keras.
+            batch, momentum: see `batch_norm_statistics`.
+
+        Returns:
+            `(logits, fixed, seeds)`, the other weights and the seeds as they moved.
+        """
+        network, own, own_seeds = self.network, self.network.non_trainable_weights, self.seeds
+        mapping = [
+            *zip(network.trainable_weights, weights, strict=True),
+            *zip(own, fixed, strict=True),
+            *zip(own_seeds, seeds, strict=True),
+        ]
+        with (
+            keras.StatelessScope(mapping) as scope,
+            differentiation.exact_moments(),
+            batch_norm_statistics(network, batch, momentum),
+        ):
+            logits = network(x, training=training)
+        return (
+            logits,
+            [scope.get_current_value(variable) for variable in own],
+            [scope.get_current_value(variable) for variable in own_seeds],
+        )
+
+    @property
+    def seeds(self):
+        """Variables of the network that are no weights: random layers differ from call to call."""
+        weights = {id(variable) for variable in self.network.weights}
+        return [
+            variable
+            for variable in self.network.non_trainable_variables
+            if id(variable) not in weights
+        ]
+
+
+def assign(variables, values):
+    """Give each variable its value."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def positive_integer(name, value):
+    """Raise ValueError unless the argument `name` is 1, 2, 3 or so on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
+        )
+
+
+def positive(name, value):
+    """Raise ValueError unless the argument `name` is greater than 0."""
+    if not value > 0:
+        raise ValueError(f"Argument `{name}` must be positive. Received: {name}={value}")

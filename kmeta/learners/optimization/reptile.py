@@ -1,0 +1,215 @@
+"""Reptile (Nichol, Achiam & Schulman 2018)."""
+
+import keras
+from keras import ops
+
+from kmeta.episode import Support
+from kmeta.learners.optimization.gradient_learner import (
+    GradientLearner,
+    assign,
+    positive,
+    positive_integer,
+)
+from kmeta.ops import differentiation
+from kmeta.ops.adam import adam_step
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class Reptile(GradientLearner):
+    """Reptile: move the initial weights toward those that training on each task leads to.
+
+    For a task: `W = U^k(theta)`, k steps of the inner optimizer on mini-batches of its support set
+    (Nichol et al. 2018, algorithm 1). For a step of n tasks (algorithm 2):
+    `theta <- theta + epsilon * mean_i(W_i - theta)`.
+    `theta - mean_i(W_i)` is handed to the compiled optimizer as if it were a gradient, so that
+    `keras.optimizers.SGD(epsilon)` is the paper's rule, a Keras schedule anneals epsilon, and any
+    other optimizer may take its place. One task a step is the serial version.
+
+    Queries do not enter the update: train on episodes with more shots (10 a class as published) and
+    one query; the loss and accuracy that `fit` reports are those of the queries after the inner
+    steps.
+
+    The inner optimizer is Adam with `beta_1 = 0`. Its second moments pass from task to task in
+    training and are saved with the learner; outside training every task starts from them, and
+    they come out unchanged. Mini-batches go through random orders of the support set, each item
+    once before any comes again.
+
+    Args:
+        network: any Keras model, images `[batch, ...]` to logits `[batch, way]`. All its trainable
+            weights adapt.
+        inner_steps: steps of the inner optimizer on a task in training.
+        inner_lr: their learning rate.
+        inner_batch: items in a mini-batch in training. None: the whole support set.
+        test_inner_steps, test_inner_batch: the same outside training (`evaluate`, `predict`,
+            `adapt`).
+        inner_optimizer: `"adam"`, or `"sgd"` for plain gradient descent.
+        bn_mode: statistics of batch normalisation for queries. `"support"`: those of the support
+            set under the adapted weights. `"support+1"`: those of the support set and one query,
+            for each query, as published for the results that are not transductive. `"batch"`:
+            those of all queries (transductive). Mini-batches are normalised by their own
+            statistics. An adapted `Classifier` uses those of the support set.
+        seed: of the mini-batches, an integer in [0, 2**32).
+
+    Raises:
+        ValueError: if an argument is out of range, or labels have another `way` than the network.
+
+    Deviations: none known in the published setting, which is `inner_batch=10`,
+    `test_inner_batch=5` for 5-way tasks, SGD from 1 to 0 outside.
+    """
+
+    def __init__(
+        self,
+        network,
+        inner_steps=5,
+        inner_lr=1e-3,
+        inner_batch=10,
+        test_inner_steps=50,
+        test_inner_batch=5,
+        inner_optimizer="adam",
+        bn_mode="support",
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(network, bn_mode, ("support", "support+1", "batch"), **kwargs)
+        positive_integer("inner_steps", inner_steps)
+        positive_integer("test_inner_steps", test_inner_steps)
+        positive("inner_lr", inner_lr)
+        for name, size in (("inner_batch", inner_batch), ("test_inner_batch", test_inner_batch)):
+            if size is not None:
+                positive_integer(name, size)
+        if inner_optimizer not in ("adam", "sgd"):
+            raise ValueError(
+                "Argument `inner_optimizer` must be 'adam' or 'sgd'. "
+                f"Received: inner_optimizer={inner_optimizer!r}"
+            )
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+            raise ValueError(
+                f"Argument `seed` must be an integer in [0, 2**32). Received: seed={seed!r}"
+            )
+        self.inner_steps = inner_steps
+        self.inner_lr = inner_lr
+        self.inner_batch = inner_batch
+        self.test_inner_steps = test_inner_steps
+        self.test_inner_batch = test_inner_batch
+        self.inner_optimizer = inner_optimizer
+        self.seed = seed
+        self.second_moments = []
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.second_moments:
+            return
+        self.steps_taken = self.add_weight(  # inner steps of all training so far
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="steps_taken",
+        )
+        self.second_moments = [
+            self.add_weight(
+                shape=weight.shape,
+                dtype=weight.dtype,
+                initializer="zeros",
+                trainable=False,
+                aggregation="mean",
+                name=f"second_moment_{i}",
+            )
+            for i, weight in enumerate(self.network.trainable_weights)
+        ]
+
+    def inner_loop(self, support, seeds, training):
+        moments = differentiation.read(self.second_moments)
+        (taken,) = differentiation.read([self.steps_taken])
+        weights, seeds, _ = self.train_on(support, seeds, moments, taken, training)
+        return weights, None, seeds
+
+    def train_on(self, support, seeds, moments, taken, training):
+        """Weights, seeds and second moments after training on one task (algorithm 1, line 4).
+
+        moments: second moments to begin with.
+        taken: inner steps before these.
+        """
+        start = differentiation.read(self.network.trainable_weights)
+        own = differentiation.read(self.network.non_trainable_weights)
+        count = len(start)
+        steps = self.inner_steps if training else self.test_inner_steps
+        batches = self._batches(support, steps, taken, training)
+
+        def step(index, state, _):
+            weights, moments, seeds = state[:count], state[count : 2 * count], state[2 * count :]
+            batch = batches(index)
+
+            def loss(weights):
+                logits, _, moved = self.apply_network(
+                    weights, own, seeds, batch.x, training, batch=True
+                )
+                return self.support_loss(logits, batch), moved
+
+            (_, seeds), gradients = differentiation.value_and_gradients(loss, weights)
+            if self.inner_optimizer == "sgd":
+                weights = [w - self.inner_lr * g for w, g in zip(weights, gradients, strict=True)]
+                return [*weights, *moments, *seeds]
+            pairs = [
+                adam_step(*parts, taken + index + 1, self.inner_lr)
+                for parts in zip(weights, gradients, moments, strict=True)
+            ]
+            return [*(w for w, _ in pairs), *(v for _, v in pairs), *seeds]
+
+        state = differentiation.repeat(step, steps, [*start, *moments, *seeds])
+        return state[:count], state[2 * count :], state[count : 2 * count]
+
+    def _batches(self, support, steps, taken, training):
+        """A function from the number of a step to its mini-batch."""
+        size = self.inner_batch if training else self.test_inner_batch
+        if size is None:
+            return lambda index: support
+        number = taken if training else -1  # outside training, all tasks take the same order
+        rows = differentiation.shuffles(self.seed, number, ops.shape(support.x)[0], steps * size)
+        rows = ops.reshape(rows, (steps, size))
+        return lambda index: Support(*(ops.take(part, rows[index], axis=0) for part in support))
+
+    def train_step(self, data):
+        """One outer step: toward the mean of the weights to which the tasks lead."""
+        episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        trainable = self.network.trainable_weights
+        start = differentiation.read(trainable)
+
+        def task(inputs, carry):
+            (support, query_x), *targets = inputs
+            moments, taken = carry
+            weights, seeds, moments = self.train_on(
+                support, differentiation.read(self.seeds), moments, taken, True
+            )
+            state = self.finish(support, weights, None, seeds, True, self.bn_mode)
+            logits, _ = self.classify_task(state, query_x, True)
+            loss = self.query_loss(logits, *targets)
+            return (loss, weights), logits, (moments, taken + self.inner_steps)
+
+        inputs = (episode, query_y) if sample_weight is None else (episode, query_y, sample_weight)
+        carry = (
+            differentiation.read(self.second_moments),
+            *differentiation.read([self.steps_taken]),
+        )
+        (loss, weights), logits, carry = differentiation.mean_over_tasks(task, inputs, carry)
+        assign([*self.second_moments, self.steps_taken], [*carry[0], carry[1]])
+        replicas = differentiation.replicas()
+        toward = [
+            self.optimizer.scale_loss((old - new) / replicas)
+            for old, new in zip(start, weights, strict=True)
+        ]
+        self.optimizer.apply(toward, trainable)
+        self._loss_tracker.update_state(loss * replicas)  # Keras divided it
+        return self.compute_metrics(episode, query_y, logits, sample_weight)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "inner_steps": self.inner_steps,
+            "inner_lr": self.inner_lr,
+            "inner_batch": self.inner_batch,
+            "test_inner_steps": self.test_inner_steps,
+            "test_inner_batch": self.test_inner_batch,
+            "inner_optimizer": self.inner_optimizer,
+            "seed": self.seed,
+        }

@@ -1,0 +1,25 @@
+"""Adam without momentum, the inner optimizer of Reptile."""
+
+from keras import ops
+
+
+def adam_step(weight, gradient, second_moment, step, rate, beta_2=0.999, epsilon=1e-8):
+    """One step of Adam with `beta_1 = 0` (Kingma & Ba 2015, in the form that ends section 2).
+
+    `v <- beta_2 v + (1 - beta_2) g^2`;
+    `w <- w - rate * sqrt(1 - beta_2^step) * g / (sqrt(v) + epsilon)`.
+
+    Args:
+        weight, gradient, second_moment: tensors of one shape; the second moment is zero at first.
+        step: number of this step, from 1.
+        rate: learning rate.
+        beta_2: decay of the second moment.
+        epsilon: keeps the division finite.
+
+    Returns:
+        `(weight, second_moment)` after the step.
+    """
+    second_moment = beta_2 * second_moment + (1.0 - beta_2) * ops.square(gradient)
+    correction = ops.sqrt(1.0 - ops.power(beta_2, ops.cast(step, weight.dtype)))
+    change = correction * gradient / (ops.sqrt(second_moment) + epsilon)
+    return weight - rate * change, second_moment
