@@ -12,7 +12,7 @@ RECIPES = [
         train=Tasks("trainval", way=5, shot=1, query=19, tasks_per_step=1, steps=200),
         val=None,
         test=Tasks("test", way=5, shot=1, query=1, tasks_per_step=1, steps=1000, seed=2),
-        epochs=40,
+        epochs=30,
         learning_rate=1e-3,
         halve_every=1500,
         clip_norm=0.5,
