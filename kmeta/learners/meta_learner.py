@@ -83,7 +83,9 @@ class MetaLearner(keras.Model):
 
     def default_loss(self):
         """The loss of the paper, on `query_y` and logits."""
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, dtype=self.variable_dtype
+        )
 
     def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
         """Keras' `compile`; by default the paper's loss (cross-entropy), and accuracy.

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import oracles
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 import kmeta
@@ -296,3 +297,22 @@ def test_another_way_than_the_network_has():
         learner.adapt(rng.normal(size=(5, 4)), np.arange(5))
     with pytest.raises(ValueError, match="network predicts 3 classes.*support set has 5"):
         learner(episode((4,), way=5)[0])
+
+
+@pytest.mark.parametrize("graph", [False, True])
+def test_a_tape_of_ones_own_around_call_sees_the_same_gradient(graph):
+    learner, (tasks, query_y) = built("BatchNormalization", bn_mode="batch")
+    weights = learner.network.trainable_weights
+    before = [ops.convert_to_numpy(weight) for weight in weights]
+
+    def gradients():
+        with tf.GradientTape() as tape:
+            logits = learner(tasks, training=True)
+            loss = keras.losses.sparse_categorical_crossentropy(query_y, logits, from_logits=True)
+            loss = ops.mean(loss)
+        return tape.gradient(loss, [weight.value for weight in weights])
+
+    through_call = (tf.function(gradients) if graph else gradients)()
+    learner.train_step((tasks, query_y))
+    for old, weight, gradient in zip(before, weights, through_call, strict=True):
+        np.testing.assert_allclose(old - ops.convert_to_numpy(weight), gradient, atol=1e-9)

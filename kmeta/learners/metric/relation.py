@@ -70,7 +70,7 @@ class RelationNetwork(MetricLearner):
         self.relation_module(keras.KerasTensor((None, height, width, 2 * channels)))
 
     def default_loss(self):
-        return RelationLoss()
+        return RelationLoss(dtype=self.variable_dtype)
 
     def summarise(self, embedded, labels, training=False):
         """`{"maps": [tasks, way, height, width, channels]}`, sums over the items of a class."""

@@ -125,7 +125,7 @@ class SiameseNetwork(MetricLearner):
         return class_log_odds(pair_logits, state["labels"], self.class_score)
 
     def default_loss(self):
-        return keras.losses.BinaryCrossentropy(from_logits=True)
+        return keras.losses.BinaryCrossentropy(from_logits=True, dtype=self.variable_dtype)
 
     def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
         """Keras' `compile`; by default binary cross-entropy on the log-odds, and accuracy.
