@@ -14,6 +14,7 @@ _HOMES = {
     "Classifier": "kmeta.classifier",
     "Episode": "kmeta.episode",
     "Episodes": "kmeta.data.episodes",
+    "LSTMMetaLearner": "kmeta.learners.optimization.lstm_meta_learner",
     "MAML": "kmeta.learners.optimization.maml",
     "MatchingNetwork": "kmeta.learners.metric.matching",
     "MetaLearner": "kmeta.learners.meta_learner",

@@ -129,3 +129,24 @@ def reptile_linear(weights, moments, taken, batches, rate, optimizer):
             scale = np.sqrt(1 - 0.999**taken)
             weights[i] = weights[i] - rate * g / (np.sqrt(corrected) + 1e-8 / scale)
     return weights, moments, taken
+
+
+def preprocessed(x, p=10.0):
+    """The two numbers for one gradient or loss."""
+    if abs(x) >= np.exp(-p):
+        return [np.log(abs(x)) / p, np.sign(x)]
+    return [-1.0, np.exp(p) * x]
+
+
+def learned_update(theta, gradient, loss, state, weights):
+    """One update, coordinate by coordinate; `state` is a list of (h, c, forget, update)."""
+    kernel, recurrent, bias, forget_kernel, forget_bias, update_kernel, update_bias = weights
+    after, states = [], []
+    for value, g, (h, c, f, i) in zip(theta, gradient, state, strict=True):
+        x = np.array(preprocessed(g) + preprocessed(loss))
+        h, c = lstm_step(x, h, c, kernel, recurrent, bias)
+        f = np.concatenate([h, [value, f]]) @ forget_kernel[:, 0] + forget_bias[0]
+        i = np.concatenate([h, [value, i]]) @ update_kernel[:, 0] + update_bias[0]
+        after.append(sigmoid(f) * value - sigmoid(i) * g)
+        states.append((h, c, f, i))
+    return np.array(after), states

@@ -62,4 +62,8 @@ SPECIMENS = {
         ),
         head=lambda learner: learner.network.layers[-1],
     ),
+    "LSTMMetaLearner": Specimen(
+        lambda: kmeta.LSTMMetaLearner(_network(), inner_steps=3, units=5),
+        head=lambda learner: learner.network.layers[-1],
+    ),
 }

@@ -4,12 +4,14 @@ from kmeta.layers.batch_normalization import BatchNormalization
 from kmeta.layers.conv4 import Conv4
 from kmeta.layers.full_context import QueryContext, SupportContext
 from kmeta.layers.koch import KochConvNet
+from kmeta.layers.learned_optimizer import LearnedOptimizer
 from kmeta.layers.relation import RelationEmbedding, RelationModule
 
 __all__ = [
     "BatchNormalization",
     "Conv4",
     "KochConvNet",
+    "LearnedOptimizer",
     "QueryContext",
     "RelationEmbedding",
     "RelationModule",

@@ -107,26 +107,24 @@ def map_tasks(function, inputs):
     return tf.map_fn(function, inputs, fn_output_signature=signature)
 
 
-def mean_over_tasks(function, inputs, carry=None):
+def mean_over_tasks(function, inputs, carry=()):
     """Mean of a function of one task, holding the graph of one task in memory at a time.
 
     Args:
-        function: takes one task (a structure like `inputs` without its leading axis), returns
-            `(averaged, stacked)`: a structure of tensors to average over tasks and one tensor to
-            stack. Shapes must not depend on the task.
+        function: takes one task (a structure like `inputs` without its leading axis) and the carry,
+            returns `(averaged, stacked, carry)`: a structure of tensors to average over tasks, one
+            tensor to stack, and the carry for the next task. Shapes must not depend on the task.
         inputs: structure of tensors `[tasks, ...]`.
-        carry: structure of tensors that the tasks hand on, one to the next. If given, `function`
-            takes it after the task, and returns it after its results.
+        carry: structure of tensors for the first task.
 
     Returns:
-        `(averaged, stacked)`, the second with a leading `tasks` axis; with a carry, also the carry
-        as the last task left it.
+        `(averaged, stacked, carry)`, the second with a leading `tasks` axis, the third as the last
+        task left it.
     """
     tasks = tf.shape(tree.flatten(inputs)[0])[0]
 
     def one(index, carry):
-        task = tree.map_structure(lambda x: x[index], inputs)
-        return (*function(task), ()) if carry == () else function(task, carry)
+        return function(tree.map_structure(lambda x: x[index], inputs), carry)
 
     def add(index, total, stack, carry):
         averaged, stacked, carry = one(index, carry)
@@ -135,7 +133,7 @@ def mean_over_tasks(function, inputs, carry=None):
 
     if not tf.executing_eagerly():
         one = tf.function(one, autograph=False)  # traced once, used for the first task and the rest
-    averaged, stacked, last = one(tf.constant(0), () if carry is None else carry)
+    averaged, stacked, last = one(tf.constant(0), carry)
     stack = tf.TensorArray(stacked.dtype, size=tasks, element_shape=stacked.shape)
     _, total, stack, last = tf.while_loop(
         lambda index, *_: index < tasks,
@@ -144,7 +142,7 @@ def mean_over_tasks(function, inputs, carry=None):
         parallel_iterations=1,
     )
     averaged = tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total)
-    return (averaged, stack.stack()) if carry is None else (averaged, stack.stack(), last)
+    return averaged, stack.stack(), last
 
 
 def repeat(function, steps, state, given=(), remat=False):

@@ -78,13 +78,16 @@ def test_map_and_mean_over_tasks(graph):
 
     def both(x):
         mapped = differentiation.map_tasks(lambda task: {"double": 2 * task}, x)
-        averaged, stacked = differentiation.mean_over_tasks(lambda task: ([task], task**2), x)
-        return mapped["double"], averaged[0], stacked
+        averaged, stacked, carry = differentiation.mean_over_tasks(
+            lambda task, carry: ([task], task**2, 2 * carry + task), x, tf.zeros_like(x[0])
+        )
+        return mapped["double"], averaged[0], stacked, carry
 
-    double, mean, squares = (tf.function(both) if graph else both)(x)
+    double, mean, squares, carry = (tf.function(both) if graph else both)(x)
     np.testing.assert_allclose(double, 2 * x)
     np.testing.assert_allclose(mean, np.mean(x, axis=0))
     np.testing.assert_allclose(squares, np.square(x))
+    np.testing.assert_allclose(carry, 2.0 ** np.arange(5)[::-1] @ x.numpy())
 
 
 def test_weights_that_do_not_matter_have_zero_gradients():

@@ -118,7 +118,7 @@ class GradientLearner(MetaLearner):
         variables = self.trainable_variables
         values = differentiation.read(variables)
 
-        def task(inputs):
+        def task(inputs, carry):
             def query_loss(values):
                 mapping = zip(variables, values, strict=True)
                 with keras.StatelessScope(mapping) as scope:
@@ -129,10 +129,10 @@ class GradientLearner(MetaLearner):
             (_, extra), gradients = differentiation.value_and_gradients(query_loss, values)
             loss, logits, fixed, seeds = extra
             assign(self.seeds, seeds)
-            return (loss, fixed, gradients), logits
+            return (loss, fixed, gradients), logits, carry
 
         inputs = (episode, query_y) if sample_weight is None else (episode, query_y, sample_weight)
-        (loss, fixed, gradients), logits = differentiation.mean_over_tasks(task, inputs)
+        (loss, fixed, gradients), logits, _ = differentiation.mean_over_tasks(task, inputs)
         if self.bn_mode in ("batch", "running"):
             assign(self.network.non_trainable_weights, fixed)
         self.optimizer.apply(gradients, variables)

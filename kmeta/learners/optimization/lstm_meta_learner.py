@@ -1,0 +1,137 @@
+"""Optimization as a Model for Few-Shot Learning (Ravi & Larochelle 2017)."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from kmeta.layers.learned_optimizer import LearnedOptimizer
+from kmeta.learners.optimization.gradient_learner import (
+    BN_MODES,
+    GradientLearner,
+    positive_integer,
+)
+from kmeta.ops import differentiation
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class LSTMMetaLearner(GradientLearner):
+    """LSTM meta-learner: the initial weights of a network and the optimizer that adapts it.
+
+    Inner loop, from the learned `theta_0` (Ravi & Larochelle 2017, algorithm 1), on the whole
+    support set: `theta_t = sigmoid(f_t) theta_{t-1} - sigmoid(i_t) grad L(theta_{t-1})`, where an
+    LSTM over gradients and losses sets the gates, see `kmeta.layers.LearnedOptimizer`.
+    Outer loop: any Keras optimizer on the query loss under `theta_T`; as published, Adam(1e-3,
+    global_clipnorm=0.25). Inner gradients and losses count as constants (section 3.1), so that
+    nothing is differentiated twice.
+
+    Args:
+        network: any Keras model, images `[batch, ...]` to logits `[batch, way]`. All its trainable
+            weights adapt, those of normalisation layers included.
+        inner_steps: updates on the support set in training; published: 12 for 1 shot, 5 for 5.
+        test_inner_steps: the same outside training. Default: `inner_steps`.
+        units: of the LSTM.
+        bn_mode: statistics of batch normalisation for queries. `"running"`, as published: in
+            training those of the queries, else moving averages, which start anew for every task
+            (mean 0, variance 1) and are gathered on its support set during the inner loop, with
+            the momentum of the network's layers. `"support"`: those of the support set under the
+            adapted weights. `"support+1"`: those of the support set and one query, for each query.
+            `"batch"`: those of all queries (transductive). An adapted `Classifier` never depends on
+            its batch: with `"batch"` and `"support+1"` it uses those of the support set.
+        remat: compute every inner step twice in the backward pass, so that memory does not grow
+            with the network's activations times `inner_steps`.
+
+    Raises:
+        ValueError: if an argument is out of range, or labels have another `way` than the network.
+
+    Deviations: gates take their own last value before the sigmoid, as the authors' code does; the
+    paper's equations take it after. That code divides the mean gradient by the batch size once
+    more; this one does not.
+    """
+
+    def __init__(
+        self,
+        network,
+        inner_steps=8,
+        test_inner_steps=None,
+        units=20,
+        bn_mode="running",
+        remat=True,
+        **kwargs,
+    ):
+        super().__init__(network, bn_mode, BN_MODES, **kwargs)
+        test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
+        positive_integer("inner_steps", inner_steps)
+        positive_integer("test_inner_steps", test_inner_steps)
+        self.inner_steps = inner_steps
+        self.test_inner_steps = test_inner_steps
+        self.units = units
+        self.remat = remat
+        self.learned_optimizer = LearnedOptimizer(units, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if not self.learned_optimizer.built:
+            self.learned_optimizer.build()
+
+    def inner_loop(self, support, seeds, training):
+        start = differentiation.read(self.network.trainable_weights)
+        shapes = [weight.shape for weight in start]
+        fixed = self._fresh_statistics()
+        ours = self.learned_optimizer.trainable_variables
+        count, last = 5, 5 + len(fixed)  # parameters and the optimizer's state; then statistics
+
+        def step(_, state, given):
+            parameters, memory = state[0], state[1:count]
+            fixed, seeds = state[count:last], state[last:]
+
+            def loss(weights):
+                logits, moved, drawn = self.apply_network(
+                    weights, fixed, seeds, support.x, training, batch=True
+                )
+                return self.support_loss(logits, support), (moved, drawn)
+
+            weights = _split(ops.stop_gradient(parameters), shapes)
+            (value, (moved, drawn)), gradients = differentiation.value_and_gradients(loss, weights)
+            gradient, value = ops.stop_gradient(_joined(gradients)), ops.stop_gradient(value)
+            with keras.StatelessScope(zip(ours, given, strict=True)):
+                parameters, memory = self.learned_optimizer(parameters, gradient, value, memory)
+            return [parameters, *memory, *map(ops.stop_gradient, moved), *drawn]
+
+        parameters = _joined(start)
+        state = [parameters, *self.learned_optimizer.initial_state(parameters), *fixed, *seeds]
+        steps = self.inner_steps if training else self.test_inner_steps
+        state = differentiation.repeat(step, steps, state, differentiation.read(ours), self.remat)
+        return _split(state[0], shapes), state[count:last], state[last:]
+
+    def _fresh_statistics(self):
+        """The network's other weights, with moving averages as at the start."""
+        own = self.network.non_trainable_weights
+        fresh = {}
+        for layer in self.network._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                fresh[id(layer.moving_mean)] = ops.zeros_like
+                fresh[id(layer.moving_variance)] = ops.ones_like
+        values = differentiation.read(own)
+        return [
+            fresh.get(id(variable), lambda x: x)(value)
+            for variable, value in zip(own, values, strict=True)
+        ]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "inner_steps": self.inner_steps,
+            "test_inner_steps": self.test_inner_steps,
+            "units": self.units,
+            "remat": self.remat,
+        }
+
+
+def _joined(weights):
+    return ops.concatenate([ops.reshape(weight, (-1,)) for weight in weights], axis=0)
+
+
+def _split(parameters, shapes):
+    sizes = [int(np.prod(shape)) for shape in shapes]
+    parts = ops.split(parameters, np.cumsum(sizes)[:-1].tolist(), axis=0)
+    return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]

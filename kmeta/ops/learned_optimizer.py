@@ -1,0 +1,54 @@
+"""The learned optimizer of Ravi & Larochelle (2017), one row for each coordinate of the learner."""
+
+from keras import ops
+
+
+def preprocess(x, p=10.0):
+    """Gradients and losses of all magnitudes as two numbers of moderate size.
+
+    `(log|x| / p, sign x)` where `|x| >= e^-p`, else `(-1, e^p x)` (Ravi & Larochelle 2017, section
+    3.2, after Andrychowicz et al. 2016, appendix A).
+
+    Args:
+        x: tensor of any shape.
+        p: positive; how many powers of e below 1 are told apart.
+
+    Returns:
+        `[..., 2]`, where x is `[...]`.
+    """
+    smallest = ops.cast(ops.exp(ops.convert_to_tensor(-p, dtype=x.dtype)), x.dtype)
+    size = ops.abs(x)
+    large = size >= smallest
+    first = ops.where(large, ops.log(ops.maximum(size, smallest)) / p, -ops.ones_like(x))
+    second = ops.where(large, ops.sign(x), x / smallest)
+    return ops.stack([first, second], axis=-1)
+
+
+def gate(hidden, parameters, previous, kernel, bias):
+    """A gate of the cell before its sigmoid: `[h_t, theta_{t-1}, previous gate] W + b`.
+
+    Args:
+        hidden: `[coordinates, units]`, what the input LSTM makes of gradient and loss.
+        parameters: `[coordinates]`, the learner's parameters.
+        previous: `[coordinates]`, the same gate at the step before, zero at the first.
+        kernel: `[units + 2, 1]`, one for all coordinates.
+        bias: `[1]`.
+
+    Returns:
+        `[coordinates]`.
+    """
+    seen = ops.concatenate([hidden, parameters[:, None], previous[:, None]], axis=-1)
+    return ops.squeeze(ops.matmul(seen, kernel), axis=-1) + bias
+
+
+def cell_update(parameters, gradient, forget, update):
+    """`theta_t = sigmoid(f_t) theta_{t-1} - sigmoid(i_t) gradient` (equation 2).
+
+    Args:
+        parameters, gradient: `[coordinates]`.
+        forget, update: `[coordinates]`, f_t and i_t as `gate` gives them.
+
+    Returns:
+        `[coordinates]`.
+    """
+    return ops.sigmoid(forget) * parameters - ops.sigmoid(update) * gradient
