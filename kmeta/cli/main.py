@@ -9,6 +9,7 @@ import warnings
 
 import kmeta
 from kmeta.cli import adapt, demo, episodes, evaluate, export, predict, train
+from kmeta.cli.interrupts import interruptible
 from kmeta.cli.parsing import Parser
 
 COMMANDS = (demo, train, evaluate, adapt, predict, export, episodes)
@@ -53,7 +54,8 @@ def main(arguments=None):
     debug = parsed.debug or os.environ.get("KMETA_DEBUG", "0") not in ("", "0")
     warnings.showwarning = _show_warning
     try:
-        parsed.command(parsed)
+        with interruptible():
+            parsed.command(parsed)
     except KeyboardInterrupt:
         return _failed(parsed, "interrupted", 130)
     except (*WRONG_INPUT, FloatingPointError) as error:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from kmeta.cli.interrupts import interruptible
 from kmeta.cli.options import (
     LEARNER_OPTIONS,
     add_data_options,
@@ -140,7 +141,8 @@ def train_and_report(recipe, run_folder, data_dir, data, resume=False):
     from kmeta.runs.training import train
 
     try:
-        result = train(recipe, run_folder.path, data_dir, resume, data=data)
+        with interruptible():
+            result = train(recipe, run_folder.path, data_dir, resume, data=data)
     except KeyboardInterrupt:
         print(f"\nContinue with: kmeta train --resume --run {run_folder.path}")
         raise

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from kmeta import recipes
+from kmeta.cli.interrupts import interruptible
 from kmeta.cli.main import COMMANDS, main
 
 PROTOTYPICAL = ["--learner", "prototypical"]
@@ -218,6 +219,18 @@ def test_ctrl_c_leaves_without_a_traceback(tmp_path, pictures):
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert (process.returncode, errors) == (130, "kmeta train: interrupted\n")
     assert "Continue with: kmeta train --resume" in output
-    assert errors == "kmeta train: interrupted\n"
+
+
+def test_an_error_that_follows_an_interrupt_is_the_interrupt():
+    with pytest.raises(KeyboardInterrupt):
+        with interruptible():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                raise TypeError("swallowed") from None
+    with pytest.raises(TypeError):
+        with interruptible():
+            raise TypeError("an error of its own")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
