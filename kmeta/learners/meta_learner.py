@@ -165,6 +165,17 @@ class MetaLearner(keras.Model):
         support = Support(ops.convert_to_tensor(images[None]), ops.convert_to_tensor(one_hot[None]))
         return Classifier(self, self.deployed_state(support), class_names)
 
+    def with_options(self, **options):
+        """A copy with the same weights and other constructor arguments, not compiled.
+
+        `learner.with_options(bn_mode="batch")` scores a trained learner by other statistics.
+        """
+        other = type(self).from_config({**self.get_config(), **options})
+        if self.built:
+            other.build(self.image_shape)
+            other.set_weights(self.get_weights())
+        return other
+
     def get_config(self):
         return {
             **super().get_config(),

@@ -154,7 +154,7 @@ def repeat(function, steps, state, given=(), remat=False):
 
     Args:
         function: returns a list of tensors like `state`; must read no variables.
-        steps: positive integer.
+        steps: integer, 0 or greater.
         state: list of tensors.
         given: list of tensors that every step uses and that have gradients. Other tensors that
             `function` captures have none with `remat`.
@@ -162,8 +162,8 @@ def repeat(function, steps, state, given=(), remat=False):
             Memory then holds one step's graph, and `state` for every step, instead of all steps'
             graphs.
     """
-    if steps == 1:
-        return function(tf.constant(0), state, given)
+    if steps < 2:
+        return function(tf.constant(0), state, given) if steps else state
 
     def body(step, *state):
         once = _recomputed(function, step) if remat else functools.partial(function, step)

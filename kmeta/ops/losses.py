@@ -18,3 +18,15 @@ def support_cross_entropy(logits, labels):
     labels = ops.cast(labels, logits.dtype)
     total = -ops.sum(labels * ops.log_softmax(logits, axis=-1))
     return total / ops.maximum(ops.sum(labels), 1.0)
+
+
+def support_squared_error(predictions, targets):
+    """Mean squared error of one support set, over its items and their outputs.
+
+    Args:
+        predictions, targets: `[items, outputs]`.
+
+    Returns:
+        Scalar, zero or greater.
+    """
+    return ops.mean(ops.square(predictions - ops.cast(targets, predictions.dtype)))

@@ -30,10 +30,7 @@ def load(path):
 
 def with_bn_mode(learner, bn_mode):
     """Return a copy of a built learner that uses other statistics of batch normalisation."""
-    other = type(learner).from_config({**learner.get_config(), "bn_mode": bn_mode})
-    other.build(learner.image_shape)
-    other.set_weights(learner.get_weights())
-    return other
+    return learner.with_options(bn_mode=bn_mode)
 
 
 def _register():

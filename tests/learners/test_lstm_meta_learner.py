@@ -210,7 +210,10 @@ def test_weights_of_network_and_optimizer_are_learned():
     ("options", "message"),
     [
         ({"inner_steps": 0}, "`inner_steps` must be a positive integer. Received: inner_steps=0"),
-        ({"test_inner_steps": 1.5}, "`test_inner_steps` must be a positive integer. Received"),
+        (
+            {"test_inner_steps": 1.5},
+            "`test_inner_steps` must be an integer of at least 0. Received",
+        ),
         ({"units": 0}, "`units` must be a positive integer. Received: units=0"),
         ({"bn_mode": "all"}, "must be one of 'support', 'support\\+1', 'batch', 'running'"),
     ],

@@ -278,7 +278,10 @@ def test_regularisation_of_the_network_counts_in_the_outer_loss():
     ("options", "message"),
     [
         ({"inner_steps": 0}, "`inner_steps` must be a positive integer. Received: inner_steps=0"),
-        ({"test_inner_steps": 1.5}, "`test_inner_steps` must be a positive integer. Received"),
+        (
+            {"test_inner_steps": 1.5},
+            "`test_inner_steps` must be an integer of at least 0. Received",
+        ),
         ({"inner_lr": -1}, "`inner_lr` must be positive. Received: inner_lr=-1"),
         (
             {"bn_mode": "transductive"},

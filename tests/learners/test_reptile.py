@@ -201,7 +201,7 @@ def test_random_layers_differ_from_step_to_step_in_training_only():
     ("options", "message"),
     [
         ({"inner_steps": 0}, "`inner_steps` must be a positive integer. Received: inner_steps=0"),
-        ({"test_inner_steps": True}, "`test_inner_steps` must be a positive integer"),
+        ({"test_inner_steps": True}, "`test_inner_steps` must be an integer of at least 0"),
         ({"inner_batch": 0}, "`inner_batch` must be a positive integer. Received: inner_batch=0"),
         ({"test_inner_batch": 2.0}, "`test_inner_batch` must be a positive integer. Received"),
         ({"inner_lr": 0}, "`inner_lr` must be positive. Received: inner_lr=0"),

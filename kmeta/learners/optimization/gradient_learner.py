@@ -203,12 +203,11 @@ def assign(variables, values):
         variable.assign(value)
 
 
-def positive_integer(name, value):
-    """Raise ValueError unless the argument `name` is 1, 2, 3 or so on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
-        )
+def whole_number(name, value, least):
+    """Raise ValueError unless the argument `name` is an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"Argument `{name}` must be {kind}. Received: {name}={value!r}")
 
 
 def positive(name, value):

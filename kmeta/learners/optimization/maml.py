@@ -7,9 +7,10 @@ from kmeta.learners.optimization.gradient_learner import (
     BN_MODES,
     GradientLearner,
     positive,
-    positive_integer,
+    whole_number,
 )
 from kmeta.ops import differentiation
+from kmeta.ops.losses import support_squared_error
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -26,10 +27,11 @@ class MAML(GradientLearner):
         network: any Keras model, images `[batch, ...]` to logits `[batch, way]`. All its trainable
             weights adapt.
         inner_steps: gradient steps on the support set in training.
-        inner_lr: their learning rate. The inner loss is a mean over the support set.
+        inner_lr: their learning rate, or a list with one for each of the network's trainable
+            weights (0 leaves a weight as it is). The inner loss is a mean over the support set.
         first_order: ignore the second derivatives (first-order MAML, FOMAML).
-        test_inner_steps: steps outside training (`evaluate`, `predict`, `adapt`). Default:
-            `inner_steps`.
+        test_inner_steps: steps outside training (`evaluate`, `predict`, `adapt`); 0 for none.
+            Default: `inner_steps`.
         bn_mode: statistics of batch normalisation for queries. `"support"`: those of the support
             set under the adapted weights, so that queries do not depend on each other.
             `"support+1"`: those of the support set and one query, for each query.
@@ -37,6 +39,14 @@ class MAML(GradientLearner):
             `"running"`: moving averages outside training, the batch's in training.
             The support set itself is always normalised by its own statistics, but for
             `"running"` outside training.
+        inner_loss: `"cross_entropy"`, or `"mean_squared_error"` for regression: then `support.y` is
+            `[tasks, items, outputs]`, float, and so are queries' targets and predictions; the
+            default outer loss is the same.
+        remat: compute every inner step twice in the backward pass. Memory then grows by one copy
+            of the weights a step instead of by all activations; on a CPU it costs no time.
+
+    `learner.with_options(bn_mode="batch")` is a copy that is scored by other statistics, and
+    `with_options(test_inner_steps=10)` one that takes other steps.
 
     An adapted `Classifier` never depends on its batch: with `"batch"` and `"support+1"` it uses
     the statistics of the support set, as with `"support"`.
@@ -57,23 +67,70 @@ class MAML(GradientLearner):
         first_order=False,
         test_inner_steps=None,
         bn_mode="support",
+        inner_loss="cross_entropy",
+        remat=True,
         **kwargs,
     ):
         super().__init__(network, bn_mode, BN_MODES, **kwargs)
         test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
-        positive_integer("inner_steps", inner_steps)
-        positive_integer("test_inner_steps", test_inner_steps)
-        positive("inner_lr", inner_lr)
+        whole_number("inner_steps", inner_steps, 1)
+        whole_number("test_inner_steps", test_inner_steps, 0)
+        if not isinstance(inner_lr, list):
+            positive("inner_lr", inner_lr)
+        elif not all(rate >= 0 for rate in inner_lr):
+            raise ValueError(
+                f"Argument `inner_lr` must hold rates of at least 0. Received: inner_lr={inner_lr}"
+            )
+        if inner_loss not in ("cross_entropy", "mean_squared_error"):
+            raise ValueError(
+                "Argument `inner_loss` must be 'cross_entropy' or 'mean_squared_error'. "
+                f"Received: inner_loss={inner_loss!r}"
+            )
         self.inner_steps = inner_steps
         self.inner_lr = inner_lr
         self.first_order = first_order
         self.test_inner_steps = test_inner_steps
+        self.inner_loss = inner_loss
+        self.remat = remat
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        weights = len(self.network.trainable_weights)
+        if isinstance(self.inner_lr, list) and len(self.inner_lr) != weights:
+            raise ValueError(
+                f"Argument `inner_lr` must hold a rate for each of the network's {weights} "
+                f"trainable weights. Received: {len(self.inner_lr)} rates"
+            )
+
+    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+        if loss is None and self.inner_loss == "mean_squared_error":
+            loss = "mean_squared_error"
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def adapt(self, support_x, support_y, class_names=None):
+        if self.inner_loss != "cross_entropy":
+            raise ValueError(
+                "`adapt` makes classifiers. For regression, call the learner on an Episode, or use "
+                f"`predict`. Received: a learner with inner_loss={self.inner_loss!r}"
+            )
+        return super().adapt(support_x, support_y, class_names)
+
+    def support_loss(self, logits, support):
+        if self.inner_loss == "cross_entropy":
+            return super().support_loss(logits, support)
+        if logits.shape[1:] != support.y.shape[1:]:
+            raise ValueError(
+                f"The network predicts {tuple(logits.shape[1:])} numbers for each item, but the "
+                f"support set has targets of the shape {tuple(support.y.shape[1:])}"
+            )
+        return support_squared_error(logits, support.y)
 
     def inner_loop(self, support, seeds, training):
         """Gradient descent on one support set (equation 1)."""
         start = differentiation.read(self.network.trainable_weights)
         own = differentiation.read(self.network.non_trainable_weights)
         batch = training or self.bn_mode != "running"
+        rates = self.inner_lr if isinstance(self.inner_lr, list) else [self.inner_lr] * len(start)
 
         def step(_, state, given):
             weights, seeds = state[: len(start)], state[len(start) :]
@@ -85,14 +142,12 @@ class MAML(GradientLearner):
                 return self.support_loss(logits, support), moved
 
             (_, seeds), gradients = differentiation.value_and_gradients(loss, weights)
-            return [
-                *(w - self.inner_lr * g for w, g in zip(weights, gradients, strict=True)),
-                *seeds,
-            ]
+            parts = zip(weights, rates, gradients, strict=True)
+            return [*(weight - rate * gradient for weight, rate, gradient in parts), *seeds]
 
         weights = [ops.stop_gradient(w) for w in start] if self.first_order else start
         steps = self.inner_steps if training else self.test_inner_steps
-        state = differentiation.repeat(step, steps, [*weights, *seeds])
+        state = differentiation.repeat(step, steps, [*weights, *seeds], remat=self.remat)
         weights, seeds = state[: len(start)], state[len(start) :]
         if self.first_order:  # the gradient by the last weights is given to the first
             weights = [
@@ -101,10 +156,13 @@ class MAML(GradientLearner):
         return weights, own, seeds
 
     def get_config(self):
+        rates = self.inner_lr
         return {
             **super().get_config(),
             "inner_steps": self.inner_steps,
-            "inner_lr": self.inner_lr,
+            "inner_lr": list(rates) if isinstance(rates, list) else rates,
             "first_order": self.first_order,
             "test_inner_steps": self.test_inner_steps,
+            "inner_loss": self.inner_loss,
+            "remat": self.remat,
         }

@@ -8,7 +8,7 @@ from kmeta.learners.optimization.gradient_learner import (
     GradientLearner,
     assign,
     positive,
-    positive_integer,
+    whole_number,
 )
 from kmeta.ops import differentiation
 from kmeta.ops.adam import adam_step
@@ -71,12 +71,12 @@ class Reptile(GradientLearner):
         **kwargs,
     ):
         super().__init__(network, bn_mode, ("support", "support+1", "batch"), **kwargs)
-        positive_integer("inner_steps", inner_steps)
-        positive_integer("test_inner_steps", test_inner_steps)
+        whole_number("inner_steps", inner_steps, 1)
+        whole_number("test_inner_steps", test_inner_steps, 0)
         positive("inner_lr", inner_lr)
         for name, size in (("inner_batch", inner_batch), ("test_inner_batch", test_inner_batch)):
             if size is not None:
-                positive_integer(name, size)
+                whole_number(name, size, 1)
         if inner_optimizer not in ("adam", "sgd"):
             raise ValueError(
                 "Argument `inner_optimizer` must be 'adam' or 'sgd'. "
