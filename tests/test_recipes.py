@@ -2,7 +2,7 @@
 
 import inspect
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import keras
 import numpy as np
@@ -40,6 +40,7 @@ def test_the_table_has_every_option_of_a_learner(kind):
     parameters = list(inspect.signature(getattr(kmeta, kind.class_name)).parameters)
     only_python = {"support_embedding", "relation_module"}  # networks other than the papers'
     only_python |= {"alpha_initializer", "bias_initializer"}
+    only_python |= {"inner_loss", "seed"}  # recipes make classifiers; their seed is another
     assert set(kind.options) == set(parameters[1:]) - {"kwargs", *only_python}
 
 
@@ -79,6 +80,22 @@ def test_the_learning_rate_is_halved_as_told():
     assert isinstance(schedule, keras.optimizers.schedules.ExponentialDecay)
     rates = [float(schedule(step)) for step in (0, 9, 10, 20)]
     np.testing.assert_allclose(rates, [0.5, 0.5, 0.25, 0.125])
+
+
+def test_the_learning_rate_falls_to_zero_over_the_run():
+    recipe = Recipe(learning_rate=0.5, anneal=True, epochs=2, train=Tasks("train", steps=4))
+    schedule = make_optimizer(recipe)._learning_rate
+    rates = [float(schedule(step)) for step in (0, 2, 4, 8)]
+    np.testing.assert_allclose(rates, [0.5, 0.375, 0.25, 0.0])
+    with pytest.raises(ValueError, match="either `anneal` or `halve_every`"):
+        make_optimizer(replace(recipe, halve_every=3))
+
+
+def test_the_optimizer_is_the_one_asked_for():
+    assert isinstance(make_optimizer(Recipe()), keras.optimizers.Adam)
+    assert isinstance(make_optimizer(Recipe(optimizer="sgd")), keras.optimizers.SGD)
+    with pytest.raises(ValueError, match="must be 'adam' or 'sgd'. Received: 'lion'"):
+        make_optimizer(Recipe(optimizer="lion"))
 
 
 OPTIONS = {  # option: (value, the fields that it changes in Recipe())

@@ -5,9 +5,10 @@ from kmeta.recipes.learners import LEARNERS
 
 LEARNER_OPTIONS = {
     "bn_mode": {
-        "choices": ("running", "support", "batch"),
+        "choices": ("running", "support", "support+1", "batch"),
         "help": "statistics of batch normalisation outside training: moving averages, those of "
-        "the support set, or those of the batch (transductive)",
+        "the support set, those of the support set and one query (learners by gradient), or those "
+        "of the batch (transductive)",
     },
     "distance": {
         "choices": ("squared_euclidean", "l1", "l2", "cosine"),
@@ -43,6 +44,22 @@ LEARNER_OPTIONS = {
         "switch": True,
         "help": "without second derivatives",
     },
+    "remat": {
+        "switch": True,
+        "help": "compute inner steps twice, so that memory does not grow with them (the default)",
+    },
+    "inner_batch": {
+        "type": count,
+        "metavar": "N",
+        "help": "support pictures of an inner step in training",
+    },
+    "test_inner_batch": {
+        "type": count,
+        "metavar": "N",
+        "help": "such pictures outside training",
+    },
+    "inner_optimizer": {"choices": ("adam", "sgd"), "help": "of the inner steps"},
+    "units": {"type": count, "metavar": "N", "help": "of the LSTM that updates the network"},
 }
 
 

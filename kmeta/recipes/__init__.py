@@ -5,14 +5,32 @@
 
 import difflib
 
-from kmeta.recipes import demo, maml, matching, prototypical, relation, siamese
+from kmeta.recipes import (
+    demo,
+    lstm_meta_learner,
+    maml,
+    matching,
+    prototypical,
+    relation,
+    reptile,
+    siamese,
+)
 from kmeta.recipes.recipe import Recipe, Tasks
 
 __all__ = ["RECIPES", "Recipe", "Tasks", "get"]
 
 RECIPES = {
     recipe.name: recipe
-    for module in (demo, prototypical, matching, relation, siamese, maml)
+    for module in (
+        demo,
+        prototypical,
+        matching,
+        relation,
+        siamese,
+        maml,
+        reptile,
+        lstm_meta_learner,
+    )
     for recipe in module.RECIPES
 }
 

@@ -29,6 +29,17 @@ LEARNERS = {
     "maml": Kind(
         "MAML",
         "classifier",
-        ("inner_steps", "inner_lr", "first_order", "test_inner_steps", "bn_mode"),
+        ("inner_steps", "inner_lr", "first_order", "test_inner_steps", "bn_mode", "remat"),
+    ),
+    "reptile": Kind(
+        "Reptile",
+        "classifier",
+        ("inner_steps", "inner_lr", "inner_batch", "test_inner_steps", "test_inner_batch")
+        + ("inner_optimizer", "bn_mode"),
+    ),
+    "lstm-meta-learner": Kind(
+        "LSTMMetaLearner",
+        "classifier",
+        ("inner_steps", "test_inner_steps", "units", "bn_mode", "remat"),
     ),
 }

@@ -37,7 +37,9 @@ class Recipe:
     train, val, test: `Tasks`. Without `val`, the last weights are the result; with it, the best.
     val_every: epochs between validations.
     epochs: of `train.steps` steps each.
-    learning_rate, halve_every: of Adam; the rate is halved each `halve_every` steps. None: never.
+    optimizer: "adam", or "sgd", which for Reptile is the published interpolation.
+    learning_rate, halve_every: of it; the rate is halved each `halve_every` steps. None: never.
+    anneal: the rate falls linearly to 0 over the run; without `halve_every`.
     clip_norm: largest norm of all gradients together; larger ones are scaled down. None: any.
     seed: of the initial weights and of all else that is random in training, tasks excepted.
     target: published accuracy, 0 to 1, and `source`, where it is published.
@@ -57,8 +59,10 @@ class Recipe:
     test: Tasks = Tasks("test", steps=250, seed=2)
     val_every: int = 1
     epochs: int = 20
+    optimizer: str = "adam"
     learning_rate: float = 1e-3
     halve_every: int | None = None
+    anneal: bool = False
     clip_norm: float | None = None
     seed: int = 0
     target: float | None = None

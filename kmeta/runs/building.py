@@ -23,13 +23,24 @@ def make_learner(recipe):
 
 
 def make_optimizer(recipe):
-    """Return Adam with the recipe's learning rate, or with its schedule."""
+    """Return the recipe's optimizer with its learning rate, or with its schedule."""
+    kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+    if recipe.optimizer not in kinds:
+        raise ValueError(
+            f"The optimizer of a recipe must be 'adam' or 'sgd'. Received: {recipe.optimizer!r}"
+        )
     rate = recipe.learning_rate
+    if recipe.anneal:
+        if recipe.halve_every is not None:
+            raise ValueError("A recipe has either `anneal` or `halve_every`. Received: both")
+        rate = keras.optimizers.schedules.PolynomialDecay(
+            rate, recipe.epochs * recipe.train.steps, 0.0
+        )
     if recipe.halve_every is not None:
         rate = keras.optimizers.schedules.ExponentialDecay(
             rate, recipe.halve_every, 0.5, staircase=True
         )
-    return keras.optimizers.Adam(rate, global_clipnorm=recipe.clip_norm)
+    return kinds[recipe.optimizer](rate, global_clipnorm=recipe.clip_norm)
 
 
 def _head(recipe):
