@@ -10,12 +10,13 @@ import pytest
 
 import kmeta
 from kmeta import data, recipes
+from kmeta.data.omniglot import characters
 from kmeta.recipes import Recipe, Tasks, changes
 from kmeta.recipes.changes import changed, with_episodes
 from kmeta.recipes.learners import LEARNERS
 from kmeta.recipes.recipe import differences
 from kmeta.runs.building import make_learner, make_optimizer
-from kmeta.runs.data import NAMED, check_room, divided, load_split
+from kmeta.runs.data import NAMED, check_room, divided, load_data, load_split, parts
 
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=list(recipes.RECIPES))
@@ -208,6 +209,18 @@ def test_folders_that_are_divided_already(pictures, tmp_path):
             shutil.copytree(pictures / name, tmp_path / split / name)
     assert load_split(str(tmp_path), "train").class_names == ("c0", "c1")
     assert load_split(str(tmp_path), "test").class_names == ("c2", "c3", "c4")
+
+
+def test_classes_are_not_trained_on_and_held_out_at_once(pictures, tmp_path):
+    for split in ("train", "val", "test"):
+        shutil.copytree(pictures, tmp_path / split)
+    recipe = changed(Recipe(data=str(tmp_path)), {"query": 2, "test_query": 2})
+    with pytest.raises(ValueError, match="not be trained on. Received: 'c0' in both .*-train and"):
+        load_data(recipe)
+    for recipe in recipes.RECIPES.values():
+        if recipe.data == "omniglot":
+            train, *others = [characters(tasks.split) for tasks in parts(recipe)]
+            assert not any(set(train) & set(other) for other in others)
 
 
 def test_folders_can_be_inverted_and_resized(pictures):

@@ -54,8 +54,8 @@ def run(arguments):
         raise ValueError(
             f"{arguments.learner} holds no learner to adapt but a {type(learner).__name__}"
         )
-    height, width, channels = learner.image_shape
-    options = {"size": (height, width), "channels": channels, **given(arguments, ("invert",))}
+    shape = learner.image_shape
+    options = {"size": shape[:2], "channels": shape[2], **given(arguments, ("invert",))}
     pictures = load_split(arguments.folder, "all", options=options)
     classifier = learner.adapt(pictures.images, pictures.labels, list(pictures.class_names))
     with replaced(arguments.out) as temporary:

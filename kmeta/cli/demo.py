@@ -62,10 +62,11 @@ def free_folder():
 def show(folder, recipe, dataset):
     """Adapt the trained learner to a test task, predict its queries, draw and export it."""
     import_keras()
-    import kmeta
+    from kmeta.exporting import export
     from kmeta.runs.data import make_episodes
+    from kmeta.runs.loading import load
 
-    learner = kmeta.load(folder / "run")
+    learner = load(folder / "run")
     episodes = make_episodes(dataset, replace(recipe.test, tasks_per_step=1, query=5), False)
     (support, query_x), query_y = episodes[0]
     names = list(episodes.class_names_of(0)[0])
@@ -80,4 +81,4 @@ def show(folder, recipe, dataset):
     classifier.save(folder / "classifier.keras")
     print(f"Picture of this task: {draw(episodes, folder / 'episode.png')}")
     print(f"Classifier: {folder / 'classifier.keras'}")
-    print(kmeta.export(classifier, folder / "bundle", sample=support.x[0]))
+    print(export(classifier, folder / "bundle", sample=support.x[0]))

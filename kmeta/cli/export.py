@@ -24,6 +24,6 @@ def run(arguments):
     """Run the command."""
     classifier = load_classifier(arguments.classifier)
     import_keras()
-    import kmeta
+    from kmeta.exporting import export
 
-    print(kmeta.export(classifier, arguments.directory, overwrite=arguments.overwrite))
+    print(export(classifier, arguments.directory, overwrite=arguments.overwrite))

@@ -10,7 +10,7 @@ RECIPES = [
         train=Tasks("train", way=20, shot=1, query=5, tasks_per_step=1, steps=50),
         val=Tasks("val", way=5, shot=1, query=15, steps=25, seed=1),
         test=Tasks("test", way=5, shot=1, query=15, steps=250, seed=2),
-        epochs=8,
+        epochs=10,
         halve_every=150,
     ),
 ]

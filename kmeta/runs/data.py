@@ -56,13 +56,15 @@ def has_split(folder, split):
 def load_data(recipe, data_dir=None):
     """Return `{split: Dataset}` of a recipe, large enough for its tasks.
 
-    Raises as `load_split`, and ValueError where there are too few classes or images.
+    Raises as `load_split`, and ValueError where there are too few classes or images, or where a
+    class is trained on and held out at once.
     """
     data = {}
     for tasks in parts(recipe):
         if tasks.split not in data:
             data[tasks.split] = load_split(recipe.data, tasks.split, data_dir, recipe.data_options)
         check_room(data[tasks.split], tasks, recipe.rotations)
+    _check_apart(data[recipe.train.split], [data[tasks.split] for tasks in parts(recipe)[1:]])
     return data
 
 
@@ -78,6 +80,16 @@ def check_room(dataset, tasks, rotations):
         Sampler(dataset.labels, rotations=rotations, class_names=dataset.class_names, **options)
     except ValueError as error:
         raise ValueError(f"{tasks.split} tasks from {dataset.name}: {error}") from error
+
+
+def _check_apart(trained, held_out):
+    for dataset in held_out:
+        common = sorted(set(trained.class_names) & set(dataset.class_names))
+        if common:
+            raise ValueError(
+                "Classes of validation and test must not be trained on. "
+                f"Received: {common[0]!r} in both {trained.name} and {dataset.name}"
+            )
 
 
 def make_episodes(dataset, tasks, rotations):
