@@ -46,11 +46,11 @@ def __dir__():
     return __all__
 
 
-def _register():
-    """Make kmeta's classes known to `keras.models.load_model`, if Keras is here already."""
-    if "keras" in sys.modules:
-        for home in {*_HOMES.values(), "kmeta.layers"}:
-            importlib.import_module(home)
+def register_classes():
+    """Make kmeta's classes known to `keras.models.load_model`."""
+    for home in {*_HOMES.values(), "kmeta.layers"}:
+        importlib.import_module(home)
 
 
-_register()
+if "keras" in sys.modules:
+    register_classes()

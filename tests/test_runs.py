@@ -20,7 +20,6 @@ from kmeta.runs.building import make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import load_data, make_episodes, make_training_data
 from kmeta.runs.folder import replaced
-from kmeta.runs.loading import with_bn_mode
 from kmeta.runs.log import cut_log
 
 NETWORK = {"filters": 3, "downsampling": "stride"}
@@ -337,11 +336,11 @@ def test_load_says_what_is_wrong(tmp_path):
 
 def test_another_bn_mode_gives_other_predictions_from_the_same_weights(finished):
     learner = kmeta.load(finished)
-    other = with_bn_mode(learner, "batch")
+    other = learner.with_options(bn_mode="batch")
     rng = np.random.default_rng(0)
     x, query_x = rng.random((2, 1, 4, 16, 16, 1), dtype=np.float32)
     episode = kmeta.Episode(kmeta.Support(x, np.eye(4, dtype="float32")[None]), query_x)
     assert other.bn_mode == "batch"
     assert np.abs(np.array(other(episode)) - np.array(learner(episode))).max() > 1e-3
     with pytest.raises(ValueError, match="bn_mode"):
-        with_bn_mode(learner, "sideways")
+        learner.with_options(bn_mode="sideways")

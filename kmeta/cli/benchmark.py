@@ -50,12 +50,12 @@ def _learner(arguments):
         options["invert"] = arguments.invert
     import_keras()
     from kmeta.one_shot_runs import omniglot_one_shot
-    from kmeta.runs.loading import load, with_bn_mode
+    from kmeta.runs.loading import load
     from kmeta.runs.training import versions
 
     learner = load(folder.path)
     if hasattr(arguments, "bn_mode"):
-        learner = with_bn_mode(learner, arguments.bn_mode)
+        learner = learner.with_options(bn_mode=arguments.bn_mode)
     data_dir = arguments.data_dir or folder.config["data_dir"]
     result = omniglot_one_shot(learner, data_dir, **options)
     record = {

@@ -81,12 +81,12 @@ def _evaluate(arguments):
         )
     import_keras()
     from kmeta.evaluation import evaluate
-    from kmeta.runs.loading import load, with_bn_mode
+    from kmeta.runs.loading import load
     from kmeta.runs.training import score_record, versions
 
     learner = load(run_folder.path)
     if hasattr(arguments, "bn_mode"):
-        learner = with_bn_mode(learner, arguments.bn_mode)
+        learner = learner.with_options(bn_mode=arguments.bn_mode)
     score = evaluate(learner, make_episodes(dataset, tasks, recipe.rotations), verbose=0)
     record = {**score_record(score), "versions": versions()}
     print(outcome(record))

@@ -27,7 +27,7 @@ RECIPES = [
         train=Tasks("trainval", way=5, shot=1, query=1, tasks_per_step=32, steps=100),
         val=None,
         test=Tasks("test", way=5, shot=1, query=1, tasks_per_step=20, steps=50, seed=2),
-        epochs=45,
+        epochs=75,
         learning_rate=1e-3,
         halve_every=2000,
         target=0.987,

@@ -6,7 +6,7 @@ RECIPES = [
     Recipe(
         name="matching-omniglot-5way-1shot",
         learner="matching",
-        learner_options={"scale": 10.0, "bn_mode": "running"},
+        learner_options={"scale": 30.0, "bn_mode": "running"},
         data="omniglot",
         rotations=True,
         train=Tasks("background", way=60, shot=1, query=5, tasks_per_step=1, steps=100),

@@ -1,6 +1,5 @@
 """Learners and classifiers back from disk."""
 
-import importlib
 from pathlib import Path
 
 import keras
@@ -21,20 +20,8 @@ def load(path):
     path = Path(path)
     check_loadable(path)
     path = Run(path).learner_path if path.is_dir() else path
-    _register()
+    kmeta.register_classes()
     try:
         return keras.models.load_model(path)
     except Exception as error:  # whatever a damaged or foreign file makes Keras raise
         raise ValueError(f"Cannot load {path}: {type(error).__name__}: {error}") from error
-
-
-def with_bn_mode(learner, bn_mode):
-    """Return a copy of a built learner that uses other statistics of batch normalisation."""
-    return learner.with_options(bn_mode=bn_mode)
-
-
-def _register():
-    """Import the classes that a file may name, so that Keras knows them."""
-    for home in {"kmeta.layers", *kmeta._HOMES.values()}:
-        if home.startswith(("kmeta.layers", "kmeta.learners", "kmeta.classifier")):
-            importlib.import_module(home)
