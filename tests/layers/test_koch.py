@@ -77,12 +77,13 @@ def test_l2_is_a_penalty_on_all_but_biases():
 def test_a_few_steps_lower_the_loss():
     keras.utils.set_random_seed(0)
     learner = kmeta.SiameseNetwork(KochConvNet(features=256))
-    learner.compile(keras.optimizers.Adam(2e-4))
-    images = rng.random((8, 65, 65, 1)).astype("float32")
+    learner.compile(keras.optimizers.Adam(1e-3))
+    blocks = np.random.default_rng(12).integers(0, 2, (8, 13, 13, 1))
+    images = np.kron(blocks, np.ones((1, 5, 5, 1))).astype("float32")
     pairs = Pairs(images, np.concatenate([images[:4], images[:4]]))
     same = np.arange(8) < 4
-    losses = learner.fit(pairs, same, epochs=12, verbose=0).history["loss"]
-    assert losses[-1] < 0.9 * losses[0]
+    losses = learner.fit(pairs, same, epochs=10, verbose=0).history["loss"]
+    assert losses[-1] < 0.6 * losses[0]
 
 
 def test_config_keeps_every_argument():
