@@ -1,4 +1,4 @@
-"""The recipe of `kmeta demo`: about two minutes on two processor cores, no download."""
+"""The recipe of `kmeta demo`: one to two minutes on two processor cores, no download."""
 
 from kmeta.recipes.recipe import Recipe, Tasks
 
@@ -8,9 +8,9 @@ RECIPES = [
         learner="prototypical",
         data="glyphs",
         train=Tasks("train", way=20, shot=1, query=5, tasks_per_step=1, steps=50),
-        val=Tasks("val", way=5, shot=1, query=15, steps=25, seed=1),
-        test=Tasks("test", way=5, shot=1, query=15, steps=250, seed=2),
-        epochs=10,
-        halve_every=150,
+        val=Tasks("val", way=5, shot=1, query=5, steps=25, seed=1),
+        test=Tasks("test", way=5, shot=1, query=5, steps=150, seed=2),
+        epochs=12,
+        halve_every=200,
     ),
 ]
