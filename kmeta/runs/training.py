@@ -49,6 +49,7 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     else:
         run.check_new()
     data = load_data(recipe, data_dir) if data is None else data
+    learner = make_learner(recipe)  # before anything is written: it may refuse its options
     _configure(run, recipe, data_dir, data)
     train_on = make_training_data(data[recipe.train.split], recipe)
     validate_on, test_on = (
@@ -56,7 +57,6 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
         for tasks in (recipe.val, recipe.test)
     )
 
-    learner = make_learner(recipe)
     learner.build(train_on.dataset.images.shape[1:])
     learner.compile(optimizer=make_optimizer(recipe))
     learner.optimizer.build(learner.trainable_variables)
