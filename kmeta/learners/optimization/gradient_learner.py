@@ -87,8 +87,9 @@ class GradientLearner(MetaLearner):
     def classify_task(self, state, query_x, training):
         """Logits `[queries, way]` of one task, and the statistics as the queries moved them."""
         weights = state["weights"]
-        own = differentiation.read(self.network.non_trainable_weights)
         seeds = differentiation.read(self.seeds)
+        # An adapted classifier holds all of these itself: its export must not read the network's.
+        own = state.get("fixed") or differentiation.read(self.network.non_trainable_weights)
 
         def with_support(query):
             images = ops.concatenate([state["support_x"], query[None]], axis=0)
@@ -97,7 +98,7 @@ class GradientLearner(MetaLearner):
         if "support_x" in state:
             return differentiation.map_tasks(with_support, query_x), own
         logits, fixed, seeds = self.apply_network(
-            weights, state.get("fixed", own), seeds, query_x, training, batch="fixed" not in state
+            weights, own, seeds, query_x, training, batch="fixed" not in state
         )
         assign(self.seeds, seeds)
         return logits, fixed
