@@ -26,6 +26,11 @@ class Episode(NamedTuple):
     support: Support
     query_x: Any
 
+    @property
+    def image_shape(self):
+        """Shape of one image, of arrays as well as of their shapes."""
+        return _shape(self.query_x)[2:]
+
 
 class Pairs(NamedTuple):
     """Pairs of images, to be told whether the two are of one class.
@@ -36,3 +41,30 @@ class Pairs(NamedTuple):
 
     first: Any
     second: Any
+
+    @property
+    def image_shape(self):
+        """Shape of one image, of arrays as well as of their shapes."""
+        return _shape(self.first)[1:]
+
+
+class Sequence(NamedTuple):
+    """Tasks whose items come one by one, the label of each with the item after it.
+
+    x: `[tasks, steps, ...]`, float images in [0, 1] or any features.
+    previous_y: `[tasks, steps, symbols]`, the label of the step before, one-hot or in several
+        one-hot letters side by side; zeros at the first step. The labels of the steps themselves
+        travel apart, like those of queries.
+    """
+
+    x: Any
+    previous_y: Any
+
+    @property
+    def image_shape(self):
+        """Shape of one image, of arrays as well as of their shapes."""
+        return _shape(self.x)[2:]
+
+
+def _shape(x):
+    return tuple(getattr(x, "shape", x))

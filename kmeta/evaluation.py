@@ -6,6 +6,7 @@ import math
 import keras
 import numpy as np
 
+from kmeta.episode import Sequence
 from kmeta.learners.meta_learner import MetaLearner, rewound
 
 
@@ -13,11 +14,13 @@ from kmeta.learners.meta_learner import MetaLearner, rewound
 class Score:
     """Mean accuracy over episodes.
 
-    accuracy: mean over episodes, 0 to 1.
+    accuracy: mean over episodes, 0 to 1; of sequences, at the last instance of each class.
     interval: half the width of its 95 % confidence interval, `1.96 * sd / sqrt(episodes)`.
     episodes: how many tasks were scored.
     bn_mode: the learner's batch-normalisation policy, without which scores cannot be compared.
     manifest: what identifies the episodes; its `episodes_sha256` is equal for equal episodes.
+    instances: of sequences, `(accuracy, interval)` at the first, second, ... instance of a class;
+        None of other episodes.
     """
 
     accuracy: float
@@ -25,6 +28,7 @@ class Score:
     episodes: int
     bn_mode: str
     manifest: dict
+    instances: tuple | None = None
 
     def __str__(self):
         return (
@@ -38,7 +42,8 @@ def evaluate(learner, episodes, verbose="auto"):
 
     Args:
         learner: a `MetaLearner`.
-        episodes: `kmeta.Episodes`; scored from the first one on, so that the result repeats.
+        episodes: `kmeta.Episodes`, or for `MemoryAugmentedNetwork` also
+            `kmeta.data.SequenceEpisodes`; scored from the first one on, so that the result repeats.
         verbose: 0 for no progress bar.
 
     Returns:
@@ -57,23 +62,59 @@ def evaluate(learner, episodes, verbose="auto"):
             f"Argument `episodes` must be kmeta.Episodes. Received: {type(episodes).__name__}"
         )
     progress = keras.utils.Progbar(len(episodes), unit_name="step", verbose=int(verbose != 0))
-    hits = []
+    hits = []  # for each task the share of right answers, or one share for each instance
+    sequences = isinstance(episodes[0][0], Sequence)
     with rewound(episodes):
         for index in range(len(episodes)):
-            episode, query_y = episodes[index]
-            logits = learner.predict_on_batch(episode)
-            if logits.shape[-1] != episode.support.y.shape[-1]:
-                raise ValueError(
-                    f"The learner predicts {logits.shape[-1]} classes; the episodes have "
-                    f"{episode.support.y.shape[-1]}. Draw episodes with way={logits.shape[-1]}"
-                )
-            hits.extend(np.mean(logits.argmax(-1) == query_y, axis=1))
+            inputs, labels = episodes[index]
+            logits = learner.predict_on_batch(inputs)
+            if sequences:
+                hits.extend(hits_by_instance(logits.argmax(-1), labels))
+            else:
+                _check_way(logits.shape[-1], inputs.support.y.shape[-1])
+                hits.extend(np.mean(logits.argmax(-1) == labels, axis=1))
             progress.update(index + 1)
-    spread = np.std(hits, ddof=1) if len(hits) > 1 else math.nan
+    hits = np.reshape(hits, (len(hits), -1))
+    spread = np.std(hits, axis=0, ddof=1) if len(hits) > 1 else np.full(hits.shape[1], math.nan)
+    intervals = 1.96 * spread / math.sqrt(len(hits))
+    instances = tuple(zip(hits.mean(axis=0).tolist(), intervals.tolist(), strict=True))
+    accuracy, interval = instances[-1]
     return Score(
-        accuracy=float(np.mean(hits)),
-        interval=float(1.96 * spread / math.sqrt(len(hits))),
+        accuracy=accuracy,
+        interval=interval,
         episodes=len(hits),
         bn_mode=learner.bn_mode,
         manifest=episodes.manifest(),
+        instances=instances if sequences else None,
     )
+
+
+def hits_by_instance(answers, labels):
+    """Share of right answers at the first, second, ... instance of a class in a sequence.
+
+    Args:
+        answers, labels: int `[tasks, steps]`, or `[tasks, steps, letters]`. In every sequence every
+            class comes equally often.
+
+    Returns:
+        float `[tasks, instances]`; column k is the mean over the classes of a task.
+    """
+    answers, labels = (np.reshape(x, (*np.shape(labels)[:2], -1)) for x in (answers, labels))
+    right = np.all(answers == labels, axis=-1)
+    same = np.all(labels[:, :, None] == labels[:, None], axis=-1)
+    number = np.sum(np.tril(same, -1), axis=-1)
+    return np.stack(
+        [
+            np.sum(right & (number == k), axis=1) / np.sum(number == k, axis=1)
+            for k in range(number.max() + 1)
+        ],
+        axis=1,
+    )
+
+
+def _check_way(predicted, way):
+    if predicted != way:
+        raise ValueError(
+            f"The learner predicts {predicted} classes; the episodes have {way}. Draw episodes "
+            f"with way={predicted}"
+        )

@@ -150,3 +150,37 @@ def learned_update(theta, gradient, loss, state, weights):
         after.append(sigmoid(f) * value - sigmoid(i) * g)
         states.append((h, c, f, i))
     return np.array(after), states
+
+
+def memory_step(x, state, weights, heads, decay):
+    """One step of a memory cell with an LSTM controller, for one sequence, slot by slot.
+
+    `state`: h, c, memory [slots, width], reads [heads, width], read weights [heads, slots], usage.
+    `weights`: of the LSTM (3), of the keys (2), of the gates (2).
+    """
+    h, c, memory, reads, read_weights, usage = state
+    slots, width = memory.shape
+    h, c = lstm_step(np.concatenate([x, reads.ravel()]), h, c, *weights[:3])
+    keys = np.tanh(h @ weights[3] + weights[4]).reshape(heads, width)
+    gates = h @ weights[5] + weights[6]
+
+    by_usage = sorted(range(slots), key=lambda slot: (usage[slot], slot))
+    write_weights = np.zeros((heads, slots))
+    for head in range(heads):
+        for slot in range(slots):
+            least = 1.0 if slot == by_usage[head] else 0.0
+            share = sigmoid(gates[head])
+            write_weights[head, slot] = share * read_weights[head, slot] + (1 - share) * least
+    memory = memory.copy()
+    memory[by_usage[0]] = 0
+    for head in range(heads):
+        for slot in range(slots):
+            memory[slot] += write_weights[head, slot] * keys[head]
+
+    reads, read_weights, usage = np.zeros_like(reads), np.zeros_like(read_weights), decay * usage
+    for head in range(heads):
+        read_weights[head] = softmax(cosine(keys[head][None], memory)[0])
+        for slot in range(slots):
+            reads[head] += read_weights[head, slot] * memory[slot]
+            usage[slot] += read_weights[head, slot] + write_weights[head, slot]
+    return np.concatenate([h, reads.ravel()]), (h, c, memory, reads, read_weights, usage)

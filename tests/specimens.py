@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable
 
 import keras
+import numpy as np
+from keras import ops
 
 import kmeta
 
@@ -15,14 +17,16 @@ class Specimen:
     """How to make a learner, and what the contract asks of it.
 
     make: returns a new, unbuilt learner for WAY classes of SIZE x SIZE x 1 images.
-    head: returns the layer whose outputs belong to classes by position, if the learner has one:
-        its columns are exchanged with the labels when labels are.
+    renumber: exchanges the classes in the weights of a learner whose outputs, or inputs, belong to
+        classes by position; such a learner has one way.
     sequence: True if the paper's model reads the support set in order.
+    patience: by what its training must be longer than that of the others.
     """
 
     make: Callable
-    head: Callable | None = None
+    renumber: Callable | None = None
     sequence: bool = False
+    patience: int = 1
 
 
 def _network():
@@ -35,6 +39,27 @@ def _network():
             keras.layers.Dense(WAY),
         ]
     )
+
+
+def renumber_outputs(learner, order):
+    for weight in learner.network.layers[-1].weights:
+        weight.assign(ops.take(weight, order, axis=-1))
+
+
+def renumber_labels(learner, order):
+    """Outputs, and the rows of the controller's kernel that take labels in."""
+    for weight in learner.head.weights:
+        weight.assign(ops.take(weight, order, axis=-1))
+    kernel = learner.rnn.cell.weights[0]
+    rows = np.arange(kernel.shape[0])
+    first = learner.feature_shape[0]
+    rows[first : first + WAY] = first + np.array(order)
+    kernel.assign(ops.take(kernel, rows, axis=0))
+
+
+def _memory(cell):
+    embedding = keras.Sequential([keras.layers.AveragePooling2D(4), keras.layers.Flatten()])
+    return kmeta.MemoryAugmentedNetwork(embedding, WAY, cell)
 
 
 SPECIMENS = {
@@ -52,18 +77,30 @@ SPECIMENS = {
         )
     ),
     "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(4))),
+    "MemoryAugmentedNetwork": Specimen(
+        lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2)),
+        renumber=renumber_labels,
+        sequence=True,
+        patience=4,
+    ),
+    "MemoryAugmentedNetwork without memory": Specimen(
+        lambda: _memory(keras.layers.LSTMCell(24)),
+        renumber=renumber_labels,
+        sequence=True,
+        patience=4,
+    ),
     "MAML": Specimen(
         lambda: kmeta.MAML(_network(), inner_steps=2),
-        head=lambda learner: learner.network.layers[-1],
+        renumber=renumber_outputs,
     ),
     "Reptile": Specimen(
         lambda: kmeta.Reptile(
             _network(), 3, 0.05, inner_batch=None, test_inner_steps=5, test_inner_batch=None
         ),
-        head=lambda learner: learner.network.layers[-1],
+        renumber=renumber_outputs,
     ),
     "LSTMMetaLearner": Specimen(
         lambda: kmeta.LSTMMetaLearner(_network(), inner_steps=3, units=5),
-        head=lambda learner: learner.network.layers[-1],
+        renumber=renumber_outputs,
     ),
 }

@@ -39,6 +39,34 @@ def test_the_manifest_tells_episodes_apart():
     assert one[0]["episodes_sha256"] != one[2]["episodes_sha256"]
 
 
+@pytest.mark.parametrize("labels", ["one_hot", "strings"])
+def test_sequences_are_scored_instance_by_instance(labels):
+    learner = kmeta.MemoryAugmentedNetwork(
+        keras.layers.Identity(), way=3, cell=keras.layers.LSTMCell(5), labels=labels
+    )
+    episodes = kmeta.data.SequenceEpisodes(
+        DATA, way=3, instances=4, tasks_per_step=5, steps=2, labels=labels
+    )
+    score = kmeta.evaluate(learner, episodes, verbose=0)
+    hits = [[] for _ in range(4)]
+    for given, y in episodes:
+        answers = learner(given).numpy().argmax(-1)
+        for answer, truth in zip(answers, y, strict=True):
+            seen = {}
+            of_task = [[] for _ in range(4)]
+            for guess, label in zip(answer.tolist(), truth.tolist(), strict=True):
+                number = seen[str(label)] = seen.get(str(label), -1) + 1
+                of_task[number].append(guess == label)
+            for number in range(4):
+                hits[number].append(np.mean(of_task[number]))
+    for (accuracy, interval), found in zip(score.instances, hits, strict=True):
+        assert accuracy == pytest.approx(np.mean(found))
+        assert interval == pytest.approx(1.96 * np.std(found, ddof=1) / np.sqrt(10))
+    assert (score.accuracy, score.interval) == score.instances[-1]
+    assert score.episodes == 10
+    assert score.manifest == episodes.manifest()
+
+
 @pytest.mark.parametrize(
     ("learner", "episodes", "message"),
     [

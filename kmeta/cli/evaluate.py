@@ -9,6 +9,7 @@ from kmeta.cli.parsing import GIVEN_ONLY, count, given, seed
 from kmeta.cli.quiet import import_keras
 from kmeta.cli.train import absolute, outcome
 from kmeta.recipes.changes import DATA_OPTIONS, with_episodes
+from kmeta.recipes.learners import LEARNERS
 
 
 def add_parser(commands):
@@ -64,7 +65,7 @@ def run(arguments):
 
 
 def _evaluate(arguments):
-    from kmeta.runs.data import check_room, load_split, make_episodes
+    from kmeta.runs.data import check_room, load_split, make_episodes, sequence_labels
     from kmeta.runs.folder import Run
 
     run_folder = Run(arguments.run)
@@ -87,7 +88,8 @@ def _evaluate(arguments):
     learner = load(run_folder.path)
     if hasattr(arguments, "bn_mode"):
         learner = learner.with_options(bn_mode=arguments.bn_mode)
-    score = evaluate(learner, make_episodes(dataset, tasks, recipe.rotations), verbose=0)
+    episodes = make_episodes(dataset, tasks, recipe.rotations, sequence_labels(recipe))
+    score = evaluate(learner, episodes, verbose=0)
     record = {**score_record(score), "versions": versions()}
     print(outcome(record))
     with open(run_folder.evaluations_path, "a", encoding="utf-8") as file:
@@ -98,6 +100,8 @@ def resolve(arguments, recipe, image_shape):
     """Return recipe and test `Tasks`, with what the arguments change."""
     from kmeta.runs.data import has_split, is_folder
 
+    if LEARNERS[recipe.learner].sequences and hasattr(arguments, "query"):
+        raise ValueError(f"{recipe.learner} reads sequences, without queries; leave out --query")
     tasks = replace(recipe.test, **given(arguments, ("split", "way", "shot", "query", "seed")))
     if hasattr(arguments, "episodes"):
         tasks = with_episodes(tasks, arguments.episodes)

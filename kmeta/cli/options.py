@@ -29,6 +29,14 @@ LEARNER_OPTIONS = {
         "metavar": "N",
         "help": "reads of the support set for a query, with --full-context",
     },
+    "cell": {
+        "choices": ("memory", "lstm"),
+        "help": "with an external memory, or an LSTM without (the paper's baseline)",
+    },
+    "labels": {
+        "choices": ("one_hot", "strings"),
+        "help": "how sequences show labels: one-hot, or as strings of five letters",
+    },
     "inner_steps": {
         "type": count,
         "metavar": "N",

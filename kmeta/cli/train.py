@@ -191,12 +191,19 @@ def summary(recipe):
 
 
 def outcome(result):
-    """Return accuracy and interval of a result, as one line."""
+    """Return accuracy and interval of a result, as one line; of sequences, a line an instance."""
     interval = "unknown" if result["interval"] is None else f"{100 * result['interval']:.2f}"
-    return (
+    line = (
         f"{100 * result['accuracy']:.2f} % +- {interval} (95 % interval, {result['episodes']} "
         f"episodes of {result['manifest']['dataset']}, bn_mode={result['bn_mode']})"
     )
+    if not result.get("instances"):
+        return line
+    rows = [
+        f"  instance {number:2}: {100 * accuracy:6.2f} % +- {100 * interval:.2f}"
+        for number, (accuracy, interval) in enumerate(result["instances"], 1)
+    ]
+    return "\n".join([f"at the last instance of a class {line}", *rows])
 
 
 def describe_recipes():

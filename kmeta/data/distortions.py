@@ -1,4 +1,4 @@
-"""Small affine distortions of images (Koch, Zemel & Salakhutdinov 2015, section 3.2)."""
+"""Small affine distortions of images: Koch et al. (2015, section 3.2), Santoro et al. (2016)."""
 
 from typing import NamedTuple
 
@@ -35,6 +35,20 @@ def draw_affine(numbers):
         shear=0.3 * value[:, 1:3],
         scale=1 + 0.2 * value[:, 3:5],
         shift=2 / PUBLISHED_SIDE * value[:, 5:7],
+    )
+
+
+def draw_turn_and_shift(numbers):
+    """Return the `Affine`s of Santoro et al. (2016) of random numbers `[n, 3]`, uniform in [0, 1).
+
+    Angles in [-pi/16, pi/16], shifts of up to 10 pixels of 105 either way.
+    """
+    value = numbers * 2 - 1
+    return Affine(
+        angle=180 / 16 * value[:, 0],
+        shear=np.zeros((len(value), 2)),
+        scale=np.ones((len(value), 2)),
+        shift=10 / PUBLISHED_SIDE * value[:, 1:],
     )
 
 

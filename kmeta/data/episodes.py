@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 
+from kmeta.data.checks import whole_number
 from kmeta.data.dataset import Dataset
 from kmeta.data.sampler import TURNS, Sampler
 from kmeta.data.stream import EpisodeStream
@@ -45,6 +46,8 @@ class Episodes(EpisodeStream):
             square.
     """
 
+    least_query = 1
+
     def __init__(
         self,
         dataset,
@@ -63,6 +66,7 @@ class Episodes(EpisodeStream):
                 "Argument `dataset` must be a kmeta.data.Dataset, as kmeta.data.load and "
                 f"kmeta.data.from_arrays return. Received: {type(dataset).__name__}"
             )
+        whole_number("query", query, least=self.least_query)
         self.sampler = Sampler(
             dataset.labels, way, shot, query, seed, rotations, dataset.class_names
         )

@@ -40,7 +40,7 @@ class Sampler:
         way: classes in a task. Their order, and with it the labels, is random.
         shot: support images of a class, or `(low, high)`: every class of every task draws its own
             number in that closed range, and the support is padded to `way * high`.
-        query: query images of a class. No image is in both support and query.
+        query: query images of a class, 0 for none. No image is in both support and query.
         seed: integer in `[0, 2**32)`.
         rotations: every class turned by 0, 90, 180 and 270 degrees counts as four classes
             (Santoro et al. 2016; Vinyals et al. 2016; Snell et al. 2017). Two rotations of one
@@ -55,7 +55,7 @@ class Sampler:
     def __init__(self, labels, way=5, shot=1, query=15, seed=0, rotations=False, class_names=None):
         self.way = _way(way)
         self.shot = _shot_range(shot)
-        self.query = whole_number("query", query)
+        self.query = whole_number("query", query, least=0)
         self.seed = seed_number(seed)
         self.rotations = true_or_false("rotations", rotations)
         labels = np.asarray(labels)
@@ -130,9 +130,13 @@ def pick(numbers, counts):
     return np.concatenate(drawn, axis=1)
 
 
-def random_rows(seed, first, tasks, size):
-    """Return float64 `[tasks, size]` uniform in [0, 1): row `i` depends on `(seed, first + i)`."""
-    return np.stack([np.random.default_rng([seed, first + i]).random(size) for i in range(tasks)])
+def random_rows(seed, first, tasks, size, *stream):
+    """Return float64 `[tasks, size]` uniform in [0, 1): row `i` depends on `(seed, first + i)`.
+
+    stream: a positive integer; other numbers for the same tasks.
+    """
+    rows = ([seed, first + i, *stream] for i in range(tasks))
+    return np.stack([np.random.default_rng(row).random(size) for row in rows])
 
 
 def _way(way):

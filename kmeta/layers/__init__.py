@@ -5,6 +5,7 @@ from kmeta.layers.conv4 import Conv4
 from kmeta.layers.full_context import QueryContext, SupportContext
 from kmeta.layers.koch import KochConvNet
 from kmeta.layers.learned_optimizer import LearnedOptimizer
+from kmeta.layers.memory_cell import MemoryCell
 from kmeta.layers.relation import RelationEmbedding, RelationModule
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Conv4",
     "KochConvNet",
     "LearnedOptimizer",
+    "MemoryCell",
     "QueryContext",
     "RelationEmbedding",
     "RelationModule",

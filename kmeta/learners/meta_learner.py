@@ -17,9 +17,11 @@ class MetaLearner(keras.Model):
     `classify(state, query_x, training)`, which returns logits. `network` is the model it was given
     as first argument.
 
-    Input: `Episode(Support(x, y), query_x)`, see `kmeta.Support`.
+    Input: `Episode(Support(x, y), query_x)`, see `kmeta.Support`, or another one of `input_types`.
     Output: logits `[tasks, queries, way]`.
     """
+
+    input_types = (Episode,)
 
     def __init__(self, network, bn_mode, bn_modes, **kwargs):
         super().__init__(**kwargs)
@@ -68,8 +70,8 @@ class MetaLearner(keras.Model):
         Fitting, saving and adapting build a learner by themselves; call this to count or load
         weights before.
         """
-        if isinstance(input_shape, Episode):
-            input_shape = input_shape.query_x[2:]
+        if isinstance(input_shape, self.input_types):
+            input_shape = input_shape.image_shape
         self.image_shape = tuple(int(size) for size in input_shape)
         self.feature_shape = self.network(keras.KerasTensor((None, *self.image_shape))).shape[1:]
         self.built = True
@@ -80,6 +82,14 @@ class MetaLearner(keras.Model):
     def build_from_config(self, config):
         if config.get("image_shape") is not None:
             self.build(tuple(config["image_shape"]))
+
+    def embed(self, x, training=False, network=None):
+        """`[tasks, items, ...]` embedded images, as one batch of all tasks."""
+        tasks, items = ops.shape(x)[:2]
+        network = network or self.network
+        embedded = network(ops.reshape(x, (-1, *x.shape[2:])), training=training)
+        items = -1 if isinstance(tasks, int) else items  # a smaller graph to export
+        return ops.reshape(embedded, (tasks, items, *embedded.shape[1:]))
 
     def default_loss(self):
         """The loss of the paper, on `query_y` and logits."""
@@ -120,12 +130,26 @@ class MetaLearner(keras.Model):
                 known before it runs.
         """
         if not self.built:
-            self.build(_image_shape(x))
+            self.build(self._image_shape(x))
         if self.compiled and not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         if hasattr(x, "epoch"):
             kwargs.setdefault("shuffle", False)
         return super().fit(x, *args, **kwargs)
+
+    def _image_shape(self, x):
+        """Shape of one image in the data given to `fit`."""
+        if hasattr(x, "element_spec"):
+            x = x.element_spec[0]
+        elif not isinstance(x, self.input_types) and hasattr(x, "__getitem__"):
+            x = x[0][0]
+        if not isinstance(x, self.input_types):
+            known = " or ".join(kind.__name__ for kind in self.input_types)
+            raise ValueError(
+                f"Expected `kmeta.Episodes`, or another data set of `({known}, labels)`; with a "
+                f"generator, call `build(image_shape)` before `fit`. Received: {type(x).__name__}"
+            )
+        return x.image_shape
 
     def evaluate(self, x=None, *args, **kwargs):
         """Keras' `evaluate`; `Episodes` are scored from their first one on, the same every time."""
@@ -188,20 +212,6 @@ class MetaLearner(keras.Model):
         config = dict(config)
         network = keras.saving.deserialize_keras_object(config.pop("network"))
         return cls(network, **config)
-
-
-def _image_shape(x):
-    """Shape of one query in the data given to `fit`."""
-    if hasattr(x, "element_spec"):
-        x = x.element_spec[0]
-    elif not isinstance(x, Episode) and hasattr(x, "__getitem__"):
-        x = x[0][0]
-    if not isinstance(x, Episode):
-        raise ValueError(
-            "Expected `kmeta.Episodes`, or a data set of `(Episode, query_y)`; with a generator, "
-            f"call `build(image_shape)` before `fit`. Received: {type(x).__name__}"
-        )
-    return tuple(x.query_x.shape)[2:]
 
 
 class rewound:

@@ -40,12 +40,13 @@ def unit_vectors(x, epsilon=1e-12):
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + epsilon)
 
 
-def cosine_similarity(a, b):
+def cosine_similarity(a, b, epsilon=1e-12):
     """Cosine of the angle between vectors, in [-1, 1] (Vinyals et al. 2016, section 2.1.1).
 
     Args:
         a: `[..., n, features]`.
         b: `[..., m, features]`.
+        epsilon: added to squared lengths; it bounds the gradient at a vector of zeros.
 
     Returns:
         `[..., n, m]`; 0 where a vector is all zeros.
@@ -54,4 +55,7 @@ def cosine_similarity(a, b):
         ValueError: if ranks or feature counts differ.
     """
     _check_pair(a, b)
-    return ops.matmul(unit_vectors(a), ops.swapaxes(unit_vectors(b), -1, -2))
+    lengths = ops.rsqrt(ops.sum(ops.square(b), axis=-1) + epsilon)
+    return ops.matmul(unit_vectors(a, epsilon), ops.swapaxes(b, -1, -2)) * ops.expand_dims(
+        lengths, -2
+    )

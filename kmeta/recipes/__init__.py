@@ -9,6 +9,7 @@ from kmeta.recipes import (
     demo,
     lstm_meta_learner,
     maml,
+    mann,
     matching,
     prototypical,
     relation,
@@ -30,6 +31,7 @@ RECIPES = {
         maml,
         reptile,
         lstm_meta_learner,
+        mann,
     )
     for recipe in module.RECIPES
 }

@@ -8,6 +8,7 @@ NETWORK = ("filters", "downsampling", "features")
 NETWORK_OF_MAPS = ("filters",)
 DATA_OPTIONS = ("size", "channels", "invert")
 PLAIN = ("rotations", "epochs", "learning_rate", "halve_every", "val_every", "seed", "head_stddev")
+SEQUENCES = {"shot": 10, "query": 0, "tasks_per_step": 16}
 TASKS = ("way", "shot", "query", "tasks_per_step", "steps")
 
 
@@ -57,6 +58,8 @@ def _learner(recipe, options):
         if "maps" in both or "layer" in recipe.network:
             recipe = replace(recipe, network={})
         recipe = replace(recipe, learner=learner, learner_options={}, pairs=None)
+        if LEARNERS[learner].sequences:
+            recipe = _for_sequences(recipe)
     kind = LEARNERS[learner]
     known = (*kind.options, "head_stddev") if kind.network == "classifier" else kind.options
     everyone = {"head_stddev"}.union(*(kind.options for kind in LEARNERS.values()))
@@ -65,6 +68,14 @@ def _learner(recipe, options):
             raise ValueError(f"{learner} has no option {name}; its own are {', '.join(known)}")
     return replace(
         recipe, learner_options={**recipe.learner_options, **_taken(options, kind.options)}
+    )
+
+
+def _for_sequences(recipe):
+    parts = {name: getattr(recipe, name) for name in ("train", "val", "test")}
+    return replace(
+        recipe,
+        **{name: tasks and replace(tasks, **SEQUENCES) for name, tasks in parts.items()},
     )
 
 
@@ -109,6 +120,11 @@ def _validation(recipe, options):
 
 
 def _tasks(recipe, options):
+    for name in ("query", "test_query"):
+        if name in options and LEARNERS[recipe.learner].sequences:
+            raise ValueError(
+                f"{recipe.learner} reads sequences, without queries, and has no option {name}"
+            )
     train = _taken(options, TASKS)
     for name in ("query", "tasks_per_step"):
         if name in train and recipe.pairs is not None:

@@ -12,11 +12,13 @@ class Kind(NamedTuple):
         classes, the same with a dense layer; or "maps", images to feature maps,
         `kmeta.layers.RelationEmbedding`.
     options: the constructor's other arguments.
+    sequences: whether it is trained and scored on `kmeta.data.SequenceEpisodes`.
     """
 
     class_name: str
     network: str
     options: tuple
+    sequences: bool = False
 
 
 LEARNERS = {
@@ -26,6 +28,7 @@ LEARNERS = {
     ),
     "relation": Kind("RelationNetwork", "maps", ("bn_mode",)),
     "siamese": Kind("SiameseNetwork", "embedding", ("distance", "class_score", "bn_mode")),
+    "mann": Kind("MemoryAugmentedNetwork", "embedding", ("cell", "labels"), sequences=True),
     "maml": Kind(
         "MAML",
         "classifier",

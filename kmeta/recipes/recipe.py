@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Tasks:
-    """The episodes of one split; the fields are those of `kmeta.Episodes`."""
+    """The episodes of one split; the fields are those of `kmeta.Episodes`.
+
+    Of learners that read sequences, `shot` counts the instances of a class, and `query` is 0.
+    """
 
     split: str
     way: int = 5
@@ -26,7 +29,7 @@ class Recipe:
     learner: key of `kmeta.recipes.learners.LEARNERS`.
     learner_options: arguments of the learner's constructor, after its network.
     network: arguments of the learner's network, see `kmeta.recipes.learners.Kind`; `layer` names
-        another one of `kmeta.layers`.
+        another one of `kmeta.layers` or `keras.layers`.
     head_stddev: learners that need class logits get a dense layer on top; its weights are drawn
         from N(0, head_stddev). None: Keras' default.
     data: name for `kmeta.data.load`, or a folder of pictures.

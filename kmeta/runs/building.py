@@ -16,7 +16,7 @@ def make_learner(recipe):
     kind = LEARNERS[recipe.learner]
     options = dict(recipe.network)
     layer = options.pop("layer", "RelationEmbedding" if kind.network == "maps" else "Conv4")
-    network = getattr(layers, layer)(**options)
+    network = getattr(layers if hasattr(layers, layer) else keras.layers, layer)(**options)
     if kind.network == "classifier":
         network = keras.Sequential([network, _head(recipe)])
     return getattr(kmeta, kind.class_name)(network, **recipe.learner_options)

@@ -8,6 +8,7 @@ import numpy as np
 
 import kmeta.data
 from kmeta.data.sampler import Sampler
+from kmeta.recipes.learners import LEARNERS
 
 SPLITS = ("train", "val", "test")
 HELD_OUT = 0.2
@@ -92,19 +93,31 @@ def _check_apart(trained, held_out):
             )
 
 
-def make_episodes(dataset, tasks, rotations):
-    """Return the `kmeta.Episodes` that `Tasks` describe."""
-    from kmeta.data.episodes import Episodes
+def make_episodes(dataset, tasks, rotations, labels=None):
+    """Return the `kmeta.Episodes` that `Tasks` describe.
 
+    labels: see `sequence_labels`; if not None, return `kmeta.data.SequenceEpisodes` with such.
+    """
     options = asdict(tasks)
     del options["split"]
-    return Episodes(dataset, rotations=rotations, **options)
+    if labels is None:
+        return kmeta.data.Episodes(dataset, rotations=rotations, **options)
+    del options["query"]
+    options["instances"] = options.pop("shot")
+    return kmeta.data.SequenceEpisodes(dataset, rotations=rotations, labels=labels, **options)
+
+
+def sequence_labels(recipe):
+    """Return the kind of labels in the sequences of a recipe; None where it has no sequences."""
+    if LEARNERS[recipe.learner].sequences:
+        return recipe.learner_options.get("labels", "one_hot")
+    return None
 
 
 def make_training_data(dataset, recipe):
     """Return the `kmeta.Episodes`, or the pairs, that a recipe trains on."""
     if recipe.pairs is None:
-        return make_episodes(dataset, recipe.train, recipe.rotations)
+        return make_episodes(dataset, recipe.train, recipe.rotations, sequence_labels(recipe))
     from kmeta.data.pairs import VerificationPairs
 
     train = {"steps": recipe.train.steps, "seed": recipe.train.seed, "rotations": recipe.rotations}

@@ -14,7 +14,7 @@ import kmeta
 from kmeta.evaluation import evaluate
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
-from kmeta.runs.data import load_data, make_episodes, make_training_data
+from kmeta.runs.data import load_data, make_episodes, make_training_data, sequence_labels
 from kmeta.runs.folder import Run, read_json, replaced, write_json
 from kmeta.runs.log import EpochLine, cut_log
 
@@ -53,7 +53,7 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     _configure(run, recipe, data_dir, data)
     train_on = make_training_data(data[recipe.train.split], recipe)
     validate_on, test_on = (
-        tasks and make_episodes(data[tasks.split], tasks, recipe.rotations)
+        tasks and make_episodes(data[tasks.split], tasks, recipe.rotations, sequence_labels(recipe))
         for tasks in (recipe.val, recipe.test)
     )
 

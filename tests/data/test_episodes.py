@@ -255,6 +255,7 @@ def test_arguments_of_pydataset_pass_through(tiny):
     [
         ({"way": 1}, "`way` must be at least 2"),
         ({"way": 13}, "`way` must be at most the number of classes, which is 12. .*way=13"),
+        ({"query": 0}, "`query` must be an integer of at least 1. Received: query=0"),
         ({"shot": 5, "query": 4}, "Class 'class00' has 8 images, but shot 5 and query 4 need 9"),
         ({"steps": 0}, "`steps` must be an integer of at least 1.*steps=0"),
         ({"steps": 2.5}, r"`steps` must be an integer.*2\.5"),

@@ -174,7 +174,7 @@ def test_any_order_of_the_data_will_do():
         ({"shot": (0, 2)}, "`shot` must be an integer of at least 1.*shot=0"),
         ({"shot": (3, 2)}, r"`shot` must be a range \(low, high\) with low <= high.*\(3, 2\)"),
         ({"shot": (1, 2, 3)}, r"`shot` must be an integer or a range.*\(1, 2, 3\)"),
-        ({"query": 0}, "`query` must be an integer of at least 1.*query=0"),
+        ({"query": -1}, "`query` must be an integer of at least 0.*query=-1"),
         ({"query": False}, "`query` must be an integer.*query=False"),
         ({"seed": -1}, "`seed` must be an integer of at least 0.*seed=-1"),
         ({"seed": 2**32}, "`seed` must be an integer of at least 0 and at most 4294967295"),

@@ -60,13 +60,5 @@ class MetricLearner(MetaLearner):
         return self.compare(state, embedded_query, training)
 
     def embed_support(self, x, training=False):
-        """Embedded support images, see `embed`."""
+        """Embedded support images, see `MetaLearner.embed`."""
         return self.embed(x, training, self.support_embedding)
-
-    def embed(self, x, training=False, network=None):
-        """`[tasks, items, ...]` embedded images, as one batch of all tasks."""
-        tasks, items = ops.shape(x)[:2]
-        network = network or self.network
-        embedded = network(ops.reshape(x, (-1, *x.shape[2:])), training=training)
-        items = -1 if isinstance(tasks, int) else items  # a smaller graph to export
-        return ops.reshape(embedded, (tasks, items, *embedded.shape[1:]))

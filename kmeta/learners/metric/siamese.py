@@ -53,6 +53,8 @@ class SiameseNetwork(MetricLearner):
     such as those of Conv-4, the bias would have to travel far before anything else is learned.
     """
 
+    input_types = (Episode, Pairs)
+
     def __init__(
         self,
         embedding,
@@ -81,8 +83,6 @@ class SiameseNetwork(MetricLearner):
         self.head = None
 
     def build(self, input_shape):
-        if isinstance(input_shape, Pairs):
-            input_shape = input_shape.first[1:]
         super().build(input_shape)
         if len(self.feature_shape) != 1:
             raise ValueError(
@@ -155,17 +155,6 @@ class SiameseNetwork(MetricLearner):
             y, y_pred, sample_weight = same[..., None], y_pred[..., None], balance
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def fit(self, x=None, *args, **kwargs):
-        """Keras' `fit` on episodes, see `MetaLearner.fit`, or in the same ways on `Pairs`.
-
-        Raises:
-            ValueError: as `MetaLearner.fit`.
-        """
-        pairs = _first_input(x)
-        if not self.built and isinstance(pairs, Pairs):
-            self.build(tuple(pairs.first.shape)[1:])
-        return super().fit(x, *args, **kwargs)
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -174,15 +163,6 @@ class SiameseNetwork(MetricLearner):
             "alpha_initializer": keras.initializers.serialize(self.alpha_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
-
-
-def _first_input(x):
-    """The first input, or its specification, in the data given to `fit`."""
-    if isinstance(x, Pairs):
-        return x
-    if hasattr(x, "element_spec"):
-        return x.element_spec[0]
-    return x[0][0] if isinstance(x, keras.utils.PyDataset) else None
 
 
 @keras.saving.register_keras_serializable("kmeta")

@@ -1,0 +1,99 @@
+"""Sequences of labelled images whose labels come one step late (Santoro et al. 2016, section 2)."""
+
+import numpy as np
+
+from kmeta.data.checks import one_of, true_or_false, whole_number
+from kmeta.data.distortions import distort, draw_turn_and_shift
+from kmeta.data.episodes import Episodes
+from kmeta.data.sampler import pick, random_rows
+from kmeta.episode import Sequence
+from kmeta.strings import STRINGS, letters, one_hot
+
+LABELS = ("one_hot", "strings")
+
+
+class SequenceEpisodes(Episodes):
+    """Random tasks as sequences, for `MemoryAugmentedNetwork`.
+
+    Each item is `(Sequence(x, previous_y), y)`, NumPy; a sequence has `way * instances` steps:
+
+    - x: float32 `[tasks, steps, h, w, c]`, in [0, 1] where the data are uint8.
+    - previous_y: float32 `[tasks, steps, way]`, one-hot label of the step before; zeros at the
+      first step. With string labels `[tasks, steps, 25]`, the five letters one-hot side by side.
+    - y: int32 `[tasks, steps]`, in 0..way-1. With string labels `[tasks, steps, 5]`, letters 0..4.
+
+    The classes of a task, their labels and the order of the whole sequence are random; no image
+    comes twice. Task `i` depends on the seed and on `i` alone; epochs are those of `Episodes`.
+
+    Args:
+        dataset: `kmeta.data.Dataset`.
+        way: classes in a task, at least 2.
+        instances: images of each class.
+        tasks_per_step, steps, seed, rotations: as in `Episodes`.
+        labels: `"one_hot"`, or `"strings"`: every class of a task has another random string of five
+            letters out of five (section 4.1.1), so that `way` may change from task to task.
+        distortions: True turns every image by up to pi/16 either way and shifts it by up to a tenth
+            of its side.
+        **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
+
+    Raises:
+        ValueError: if an argument is of the wrong kind, there are fewer classes than `way`, a
+            class has fewer images than `instances`, or images to be turned or distorted are none,
+            or not square.
+    """
+
+    least_query = 0
+
+    def __init__(
+        self,
+        dataset,
+        way=5,
+        instances=10,
+        tasks_per_step=16,
+        steps=100,
+        seed=0,
+        rotations=False,
+        labels="one_hot",
+        distortions=False,
+        **kwargs,
+    ):
+        instances = whole_number("instances", instances)
+        super().__init__(
+            dataset, way, instances, 0, tasks_per_step, steps, seed, rotations, **kwargs
+        )
+        self.instances = instances
+        self.labels = one_of("labels", labels, LABELS)
+        self.distortions = true_or_false("distortions", distortions)
+        if distortions and dataset.images.ndim != 4:
+            raise ValueError(
+                "Argument `distortions` needs images [n, h, w, c]. "
+                f"Received: images of shape {dataset.images.shape}"
+            )
+        if labels == "strings" and way > STRINGS:
+            raise ValueError(
+                f"Argument `way` must be at most {STRINGS}, the number of strings. "
+                f"Received: way={way}"
+            )
+
+    def draw_tasks(self, first):
+        draw = self.sampler.draw(first, self.tasks_per_step)
+        x = self._pictures(draw.support, draw.support_labels, draw.classes)
+        if self.distortions:
+            numbers = self._random(first, 3 * x.shape[1], 1).reshape(-1, 3)
+            x = distort(x.reshape(-1, *x.shape[2:]), draw_turn_and_shift(numbers)).reshape(x.shape)
+        y = draw.support_labels
+        if self.labels == "one_hot":
+            shown = np.eye(self.way, dtype=np.float32)[y]
+        else:
+            strings = pick(self._random(first, self.way, 2), np.full(len(y), STRINGS))
+            numbers = np.take_along_axis(strings, y, axis=1)
+            y, shown = letters(numbers), one_hot(numbers)
+        previous_y = np.concatenate([np.zeros_like(shown[:, :1]), shown[:, :-1]], axis=1)
+        return Sequence(x, previous_y), y.astype(np.int32)
+
+    def manifest(self):
+        """Return what identifies the sequences; `shot` counts instances. See `Episodes`."""
+        return {**super().manifest(), "labels": self.labels, "distortions": self.distortions}
+
+    def _random(self, first, size, stream):
+        return random_rows(self.seed, first, self.tasks_per_step, size, stream)

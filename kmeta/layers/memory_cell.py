@@ -1,0 +1,161 @@
+"""The controller and memory of Memory-Augmented Neural Networks, as a cell of a Keras RNN."""
+
+import keras
+from keras import ops
+
+from kmeta.ops import memory as lrua
+
+EMPTY = 1e-6  # what the memory holds at the start of a sequence
+CONTROLLERS = ("lstm", "feedforward")
+WRITTEN = ("key", "separate")
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class MemoryCell(keras.layers.Layer):
+    """A controller with an external memory that it reads by content and writes by LRUA.
+
+    One step (Santoro et al. 2016, sections 3.1 and 3.2): the controller sees the input and what was
+    read the step before, and gives each head a key `k_t = tanh(W h_t + b)` and a gate alpha; the
+    heads write to the slot last read or to the least used one, which is erased before; then they
+    read the memory as it now is. See `kmeta.ops.memory` for the equations.
+
+    Use it in `keras.layers.RNN(MemoryCell(), return_sequences=True)`.
+
+    Args:
+        units: of the controller.
+        slots: rows of the memory.
+        width: numbers in a row.
+        heads: of reading and writing; also how many slots count as least used.
+        controller: `"lstm"`, or `"feedforward"` for one dense layer of tanh units.
+        decay: gamma, by which usage fades at a step, from 0 to 1.
+        written: `"key"`: a head writes its key, as published; `"separate"`: another vector of the
+            controller, `tanh(W' h_t + b')`.
+
+    Input: `[batch, features]` and the states of the step before, six tensors `[batch, ...]` (four
+    without an LSTM): hidden and cell state of the LSTM, the memory flattened, the vectors read, the
+    read weights, and usage.
+    Output: `[batch, units + heads * width]`, `h_t` and all `r_t`, and the new states.
+
+    Raises:
+        ValueError: if an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        units=200,
+        slots=128,
+        width=40,
+        heads=4,
+        controller="lstm",
+        decay=0.99,
+        written="key",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, value in (("units", units), ("slots", slots), ("width", width), ("heads", heads)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
+                )
+        if heads > slots:
+            raise ValueError(
+                "Argument `heads` must be at most the number of slots, as each head has a least "
+                f"used slot of its own. Received: heads={heads}, slots={slots}"
+            )
+        if not 0 <= decay <= 1:
+            raise ValueError(f"Argument `decay` must be between 0 and 1. Received: decay={decay!r}")
+        for name, value, known in (
+            ("controller", controller, CONTROLLERS),
+            ("written", written, WRITTEN),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f"Argument `{name}` must be one of {', '.join(map(repr, known))}. "
+                    f"Received: {name}={value!r}"
+                )
+        self.units = units
+        self.slots = slots
+        self.width = width
+        self.heads = heads
+        self.controller = controller
+        self.decay = decay
+        self.written = written
+        dtype = self.dtype_policy
+        if controller == "lstm":
+            self.control = keras.layers.LSTMCell(units, dtype=dtype, name="control")
+        else:
+            self.control = keras.layers.Dense(units, "tanh", dtype=dtype, name="control")
+        vectors = 2 if written == "separate" else 1
+        self.keys = keras.layers.Dense(vectors * heads * width, "tanh", dtype=dtype, name="keys")
+        self.gates = keras.layers.Dense(heads, dtype=dtype, name="gates")
+
+    @property
+    def state_size(self):
+        """Sizes of the states, for Keras."""
+        hidden = [self.units, self.units] if self.controller == "lstm" else []
+        sizes = (self.slots * self.width, self.heads * self.width, self.heads * self.slots)
+        return [*hidden, *sizes, self.slots]
+
+    @property
+    def output_size(self):
+        """Size of the output, for Keras."""
+        return self.units + self.heads * self.width
+
+    def build(self, input_shape):
+        self.control.build((None, input_shape[-1] + self.heads * self.width))
+        self.keys.build((None, self.units))
+        self.gates.build((None, self.units))
+        self.built = True
+
+    def get_initial_state(self, batch_size=None):
+        """States before the first step: an all but empty memory, slot 0 the only one used."""
+        dtype = self.compute_dtype
+        *hidden, memory, vectors, weights, _ = self.state_size
+        first = ops.broadcast_to(ops.one_hot(0, self.slots, dtype=dtype), (batch_size, self.slots))
+        return [
+            *(ops.zeros((batch_size, size), dtype) for size in hidden),
+            ops.full((batch_size, memory), EMPTY, dtype),
+            ops.full((batch_size, vectors), EMPTY, dtype),
+            ops.reshape(ops.tile(first, (1, self.heads)), (batch_size, weights)),
+            first,
+        ]
+
+    def call(self, inputs, states, training=None):
+        del training
+        *hidden, memory, vectors, read, usage = states
+        memory = ops.reshape(memory, (-1, self.slots, self.width))
+        read = ops.reshape(read, (-1, self.heads, self.slots))
+
+        seen = ops.concatenate([inputs, vectors], axis=-1)
+        if self.controller == "lstm":
+            control, hidden = self.control(seen, hidden)
+        else:
+            control = self.control(seen)
+        keys = ops.reshape(self.keys(control), (-1, self.keys.units // self.width, self.width))
+
+        least = lrua.least_used(usage, self.heads)
+        write = lrua.write_weights(self.gates(control), read, least)
+        memory = lrua.write(memory, least, write, keys[:, -self.heads :])
+        read = lrua.read_weights(keys[:, : self.heads], memory)
+        vectors = ops.reshape(lrua.read(read, memory), (-1, self.heads * self.width))
+        usage = lrua.decayed_usage(usage, read, write, self.decay)
+        states = [
+            *hidden,
+            ops.reshape(memory, (-1, self.slots * self.width)),
+            vectors,
+            ops.reshape(read, (-1, self.heads * self.slots)),
+            usage,
+        ]
+        return ops.concatenate([control, vectors], axis=-1), states
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "slots": self.slots,
+            "width": self.width,
+            "heads": self.heads,
+            "controller": self.controller,
+            "decay": self.decay,
+            "written": self.written,
+        }

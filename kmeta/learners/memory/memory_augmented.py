@@ -1,0 +1,216 @@
+"""Meta-Learning with Memory-Augmented Neural Networks (Santoro et al. 2016)."""
+
+import functools
+
+import keras
+import numpy as np
+from keras import ops
+
+from kmeta.episode import Episode, Sequence
+from kmeta.layers.memory_cell import MemoryCell
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.ops.attention import valid_items
+from kmeta.strings import ALPHABET, LETTERS, STRINGS, one_hot
+
+CELLS = {"memory": MemoryCell, "lstm": functools.partial(keras.layers.LSTMCell, 200)}
+LABELS = ("one_hot", "strings")
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class MemoryAugmentedNetwork(MetaLearner):
+    """MANN: a recurrent network with an external memory that binds images to labels as they come.
+
+    At step t the network sees an image `x_t` and the label `y_{t-1}` of the one before, and
+    predicts `y_t` (Santoro et al. 2016, section 2): it must keep the image until its label comes,
+    and find both again when the class comes back. The memory is `kmeta.layers.MemoryCell`.
+
+    It is trained on `(Sequence(x, previous_y), y)`, such as `kmeta.data.SequenceEpisodes`, as
+    published, with a loss at every step. `fit` on `(Episode, query_y)` is possible too.
+
+    Input: `Sequence`, for logits `[tasks, steps, way]`; or `Episode`, for logits
+    `[tasks, queries, way]`: the network reads the support set as a sequence, in its order, and each
+    query is one more step after it, which neither the other queries nor the memory notice. As it
+    was trained on classes in random order, give support sets in random order.
+
+    Args:
+        embedding: any Keras layer or model, images `[batch, ...]` to features `[batch, features]`.
+            `keras.layers.Flatten()` is the published one.
+        way: classes of a task, with one-hot labels.
+        cell: `"memory"` for the published `MemoryCell()`; `"lstm"` for the paper's baseline
+            without memory, `keras.layers.LSTMCell(200)`; or any cell of `keras.layers.RNN`.
+        labels: `"one_hot"`, or `"strings"` of five letters out of five (section 4.1.1). The network
+            then predicts letters, logits `[tasks, steps, 5, 5]` of a `Sequence`, and tasks may have
+            any way up to 3125: those of an `Episode` get strings of their own, and the logits of
+            its classes are the sums of their letters' log-probabilities.
+        bn_mode: statistics of batch normalisation in the embedding outside training, `"running"`.
+
+    Raises:
+        ValueError: if an argument is none of those above, or labels have another `way`.
+    """
+
+    input_types = (Episode, Sequence)
+
+    def __init__(
+        self, embedding, way=5, cell="memory", labels="one_hot", bn_mode="running", **kwargs
+    ):
+        super().__init__(embedding, bn_mode, ("running",), **kwargs)
+        if isinstance(way, bool) or not isinstance(way, int) or way < 2:
+            raise ValueError(
+                f"Argument `way` must be an integer of at least 2. Received: way={way!r}"
+            )
+        if labels not in LABELS:
+            raise ValueError(
+                f"Argument `labels` must be one of {', '.join(map(repr, LABELS))}. "
+                f"Received: labels={labels!r}"
+            )
+        if isinstance(cell, str) and cell in CELLS:
+            cell = CELLS[cell](dtype=self.dtype_policy)
+        if not isinstance(cell, keras.Layer) or not hasattr(cell, "state_size"):
+            raise ValueError(
+                f"Argument `cell` must be one of {', '.join(map(repr, CELLS))}, or a cell of "
+                f"keras.layers.RNN. Received: cell={cell!r}"
+            )
+        self.way = way
+        self.labels = labels
+        self.symbols = way if labels == "one_hot" else LETTERS * ALPHABET
+        self.rnn = keras.layers.RNN(
+            cell, return_sequences=True, return_state=True, dtype=self.dtype_policy, name="rnn"
+        )
+        self.head = keras.layers.Dense(self.symbols, dtype=self.dtype_policy, name="head")
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if len(self.feature_shape) != 1:
+            raise ValueError(
+                "Argument `embedding` must give one vector of features for each image, [batch, "
+                "features]. Received: an embedding whose output has the shape "
+                f"{(None, *self.feature_shape)}"
+            )
+        if not self.rnn.built:
+            seen = (None, None, self.feature_shape[0] + self.symbols)
+            self.rnn.build(seen)
+            self.head.build((None, self.rnn.compute_output_shape(seen)[0][-1]))
+
+    def deployed_weights(self):
+        return [*self.network.weights, *self.rnn.cell.weights, *self.head.weights]
+
+    def call(self, inputs, training=None):
+        if not isinstance(inputs, Sequence):
+            return super().call(inputs, training)
+        if inputs.previous_y.shape[-1] not in (None, self.symbols):
+            raise ValueError(
+                f"The network takes labels of {self.symbols} numbers, one-hot or letter by letter. "
+                f"Received: previous_y.shape={tuple(inputs.previous_y.shape)}"
+            )
+        shown = ops.cast(inputs.previous_y, self.compute_dtype)
+        seen = ops.concatenate([self.embed(inputs.x, training), shown], axis=-1)
+        logits = self.head(self.rnn(seen, training=training)[0])
+        if self.labels == "one_hot":
+            return logits
+        return ops.reshape(logits, (*ops.shape(logits)[:2], LETTERS, ALPHABET))
+
+    def adapt_state(self, support, training=False):
+        """The state after a support set, read in its order.
+
+        `{"cell": [...], "previous_y": [tasks, symbols], "names": [tasks, way, symbols]}`: the
+        states of the cell, the label of the last item, and how the network spells each class.
+        """
+        names = self._names(support.y)
+        valid = valid_items(support.y)
+        steps = ops.shape(valid)[1]
+        order = ops.argsort(ops.arange(steps) + steps * ops.cast(~valid, "int32"), axis=1)
+
+        def padding_last(x):
+            return ops.take_along_axis(x, order[..., None], axis=1)
+
+        shown = padding_last(ops.matmul(ops.cast(support.y, names.dtype), names))
+        previous = ops.pad(shown, ((0, 0), (1, 0), (0, 0)))
+        embedded = padding_last(self.embed(support.x, training))
+        seen = ops.concatenate([embedded, previous[:, :-1]], axis=-1)
+        mask = ops.take_along_axis(valid, order, axis=1)
+        _, *cell = self.rnn(seen, mask=mask, training=training)
+        items = ops.sum(ops.cast(valid, "int32"), axis=1)
+        last = ops.take_along_axis(previous, items[:, None, None], axis=1)[:, 0]
+        return {"cell": cell, "previous_y": last, "names": names}
+
+    def classify(self, state, query_x, training=False):
+        """Logits `[tasks, queries, way]`: for each query, one step of the cell from the state."""
+        embedded = self.embed(query_x, training)
+        tasks, queries, features = *ops.shape(embedded)[:2], embedded.shape[-1]
+
+        def for_each_query(x):
+            size = x.shape[-1]
+            return ops.reshape(
+                ops.broadcast_to(ops.expand_dims(x, 1), (tasks, queries, size)), (-1, size)
+            )
+
+        seen = [ops.reshape(embedded, (-1, features)), for_each_query(state["previous_y"])]
+        cell = [for_each_query(x) for x in state["cell"]]
+        output, _ = self.rnn.cell(ops.concatenate(seen, axis=-1), cell, training=training)
+        logits = self.head(output)
+        if self.labels == "strings":
+            letters = ops.log_softmax(ops.reshape(logits, (-1, LETTERS, ALPHABET)), axis=-1)
+            logits = ops.reshape(letters, (-1, self.symbols))
+        logits = ops.reshape(logits, (tasks, queries, self.symbols))
+        return ops.matmul(logits, ops.swapaxes(state["names"], 1, 2))
+
+    def _names(self, labels):
+        """How the network spells each class of one-hot `labels`, `[tasks, way, symbols]`."""
+        tasks, way = ops.shape(labels)[0], labels.shape[-1]
+        if self.labels == "strings":
+            numbers = np.random.default_rng(0).permutation(STRINGS)
+            names = ops.convert_to_tensor(one_hot(numbers), self.compute_dtype)
+            names = names[: ops.shape(labels)[-1]]
+        elif way is None or way == self.way:
+            names = ops.eye(self.way, dtype=self.compute_dtype)
+        else:
+            raise ValueError(
+                f"The network predicts {self.way} classes, but the support set has {way}. Give it "
+                "`way` as the tasks have classes, or `labels='strings'` for any number"
+            )
+        return ops.broadcast_to(names, (tasks, *ops.shape(names)))
+
+    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+        """Keras' `compile`; by default cross-entropy, over all steps and letters, and accuracy.
+
+        A string counts as right if all its letters are.
+
+        Raises:
+            ValueError: as `MetaLearner.compile`.
+        """
+        if loss is None and metrics is None:
+            metrics = ["accuracy"]
+        if isinstance(metrics, (list, tuple)):
+            metrics = [LabelAccuracy() if metric == "accuracy" else metric for metric in metrics]
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "way": self.way,
+            "cell": keras.saving.serialize_keras_object(self.rnn.cell),
+            "labels": self.labels,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        cell = keras.saving.deserialize_keras_object(config["cell"])
+        return super().from_config({**config, "cell": cell})
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class LabelAccuracy(keras.metrics.MeanMetricWrapper):
+    """Share of right labels; a label of several letters is right if all of them are."""
+
+    def __init__(self, name="accuracy", dtype=None):
+        super().__init__(_hits, name=name, dtype=dtype)
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+
+def _hits(y_true, y_pred):
+    right = ops.equal(ops.cast(y_true, "int32"), ops.cast(ops.argmax(y_pred, axis=-1), "int32"))
+    if len(right.shape) == 3:
+        right = ops.all(right, axis=-1)
+    return ops.cast(right, "float32")
