@@ -152,7 +152,7 @@ def learned_update(theta, gradient, loss, state, weights):
     return np.array(after), states
 
 
-def memory_step(x, state, weights, heads, decay):
+def memory_step(x, state, weights, heads, decay, scale=1.0):
     """One step of a memory cell with an LSTM controller, for one sequence, slot by slot.
 
     `state`: h, c, memory [slots, width], reads [heads, width], read weights [heads, slots], usage.
@@ -179,7 +179,7 @@ def memory_step(x, state, weights, heads, decay):
 
     reads, read_weights, usage = np.zeros_like(reads), np.zeros_like(read_weights), decay * usage
     for head in range(heads):
-        read_weights[head] = softmax(cosine(keys[head][None], memory)[0])
+        read_weights[head] = softmax(scale * cosine(keys[head][None], memory)[0])
         for slot in range(slots):
             reads[head] += read_weights[head, slot] * memory[slot]
             usage[slot] += read_weights[head, slot] + write_weights[head, slot]

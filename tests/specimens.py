@@ -20,13 +20,13 @@ class Specimen:
     renumber: exchanges the classes in the weights of a learner whose outputs, or inputs, belong to
         classes by position; such a learner has one way.
     sequence: True if the paper's model reads the support set in order.
-    patience: by what its training must be longer than that of the others.
+    steps: training steps that teach it to learn.
     """
 
     make: Callable
     renumber: Callable | None = None
     sequence: bool = False
-    patience: int = 1
+    steps: int = 25
 
 
 def _network():
@@ -58,7 +58,13 @@ def renumber_labels(learner, order):
 
 
 def _memory(cell):
-    embedding = keras.Sequential([keras.layers.AveragePooling2D(4), keras.layers.Flatten()])
+    embedding = keras.Sequential(
+        [
+            keras.layers.AveragePooling2D(4),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(2.0, -1.0),
+        ]
+    )
     return kmeta.MemoryAugmentedNetwork(embedding, WAY, cell)
 
 
@@ -78,16 +84,16 @@ SPECIMENS = {
     ),
     "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(4))),
     "MemoryAugmentedNetwork": Specimen(
-        lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2)),
+        lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2, scale=20.0)),
         renumber=renumber_labels,
         sequence=True,
-        patience=4,
+        steps=500,
     ),
     "MemoryAugmentedNetwork without memory": Specimen(
         lambda: _memory(keras.layers.LSTMCell(24)),
         renumber=renumber_labels,
         sequence=True,
-        patience=4,
+        steps=500,
     ),
     "MAML": Specimen(
         lambda: kmeta.MAML(_network(), inner_steps=2),

@@ -15,10 +15,11 @@ ROOT = Path(kmeta.__file__).parent
 ALLOWED = {  # room: the rooms it may import, besides itself
     "episode": set(),
     "images": set(),
+    "strings": set(),
     "ops": {"episode", "images"},
-    "data": {"episode", "images"},
+    "data": {"episode", "images", "strings"},
     "layers": {"ops", "episode", "images"},
-    "learners": {"layers", "ops", "episode", "images", "classifier"},
+    "learners": {"layers", "ops", "episode", "images", "strings", "classifier"},
     "classifier": {"layers", "ops", "episode", "images"},
     "evaluation": {"learners", "classifier", "data", "episode", "images", "ops"},
     "one_shot_runs": {"learners", "data"},

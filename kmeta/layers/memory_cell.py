@@ -7,7 +7,6 @@ from kmeta.ops import memory as lrua
 
 EMPTY = 1e-6  # what the memory holds at the start of a sequence
 CONTROLLERS = ("lstm", "feedforward")
-WRITTEN = ("key", "separate")
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -28,8 +27,9 @@ class MemoryCell(keras.layers.Layer):
         heads: of reading and writing; also how many slots count as least used.
         controller: `"lstm"`, or `"feedforward"` for one dense layer of tanh units.
         decay: gamma, by which usage fades at a step, from 0 to 1.
-        written: `"key"`: a head writes its key, as published; `"separate"`: another vector of the
-            controller, `tanh(W' h_t + b')`.
+        scale: factor of the cosines by which memory is read. 1 is the published form, under which
+            a row that answers the key best has at most 5 % of the attention among 128; with 10 to
+            20 it learns several times sooner.
 
     Input: `[batch, features]` and the states of the step before, six tensors `[batch, ...]` (four
     without an LSTM): hidden and cell state of the LSTM, the memory flattened, the vectors read, the
@@ -48,7 +48,7 @@ class MemoryCell(keras.layers.Layer):
         heads=4,
         controller="lstm",
         decay=0.99,
-        written="key",
+        scale=1.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -64,29 +64,26 @@ class MemoryCell(keras.layers.Layer):
             )
         if not 0 <= decay <= 1:
             raise ValueError(f"Argument `decay` must be between 0 and 1. Received: decay={decay!r}")
-        for name, value, known in (
-            ("controller", controller, CONTROLLERS),
-            ("written", written, WRITTEN),
-        ):
-            if value not in known:
-                raise ValueError(
-                    f"Argument `{name}` must be one of {', '.join(map(repr, known))}. "
-                    f"Received: {name}={value!r}"
-                )
+        if controller not in CONTROLLERS:
+            raise ValueError(
+                f"Argument `controller` must be one of {', '.join(map(repr, CONTROLLERS))}. "
+                f"Received: controller={controller!r}"
+            )
+        if not scale > 0:
+            raise ValueError(f"Argument `scale` must be positive. Received: scale={scale!r}")
         self.units = units
         self.slots = slots
         self.width = width
         self.heads = heads
         self.controller = controller
         self.decay = decay
-        self.written = written
+        self.scale = scale
         dtype = self.dtype_policy
         if controller == "lstm":
             self.control = keras.layers.LSTMCell(units, dtype=dtype, name="control")
         else:
             self.control = keras.layers.Dense(units, "tanh", dtype=dtype, name="control")
-        vectors = 2 if written == "separate" else 1
-        self.keys = keras.layers.Dense(vectors * heads * width, "tanh", dtype=dtype, name="keys")
+        self.keys = keras.layers.Dense(heads * width, "tanh", dtype=dtype, name="keys")
         self.gates = keras.layers.Dense(heads, dtype=dtype, name="gates")
 
     @property
@@ -131,12 +128,12 @@ class MemoryCell(keras.layers.Layer):
             control, hidden = self.control(seen, hidden)
         else:
             control = self.control(seen)
-        keys = ops.reshape(self.keys(control), (-1, self.keys.units // self.width, self.width))
+        keys = ops.reshape(self.keys(control), (-1, self.heads, self.width))
 
         least = lrua.least_used(usage, self.heads)
         write = lrua.write_weights(self.gates(control), read, least)
-        memory = lrua.write(memory, least, write, keys[:, -self.heads :])
-        read = lrua.read_weights(keys[:, : self.heads], memory)
+        memory = lrua.write(memory, least, write, keys)
+        read = lrua.read_weights(keys, memory, self.scale)
         vectors = ops.reshape(lrua.read(read, memory), (-1, self.heads * self.width))
         usage = lrua.decayed_usage(usage, read, write, self.decay)
         states = [
@@ -157,5 +154,5 @@ class MemoryCell(keras.layers.Layer):
             "heads": self.heads,
             "controller": self.controller,
             "decay": self.decay,
-            "written": self.written,
+            "scale": self.scale,
         }

@@ -66,17 +66,18 @@ def write(memory, least, weights, vectors):
     return kept + ops.matmul(ops.swapaxes(weights, -1, -2), vectors)
 
 
-def read_weights(keys, memory):
-    """Address the memory by content (equations 2 and 3): `softmax_i(cos(k_t, M_t(i)))`.
+def read_weights(keys, memory, scale=1.0):
+    """Address the memory by content (equations 2 and 3): `softmax_i(scale cos(k_t, M_t(i)))`.
 
     Args:
         keys: `[batch, heads, width]`.
         memory: `M_t`, `[batch, slots, width]`.
+        scale: of the cosines; 1 is the published form.
 
     Returns:
         `w^r_t`, `[batch, heads, slots]`.
     """
-    return ops.softmax(cosine_similarity(keys, memory, TINY), axis=-1)
+    return ops.softmax(scale * cosine_similarity(keys, memory, TINY), axis=-1)
 
 
 def read(weights, memory):

@@ -28,7 +28,9 @@ LEARNERS = {
     ),
     "relation": Kind("RelationNetwork", "maps", ("bn_mode",)),
     "siamese": Kind("SiameseNetwork", "embedding", ("distance", "class_score", "bn_mode")),
-    "mann": Kind("MemoryAugmentedNetwork", "embedding", ("cell", "labels"), sequences=True),
+    "mann": Kind(
+        "MemoryAugmentedNetwork", "embedding", ("cell", "labels", "scale"), sequences=True
+    ),
     "maml": Kind(
         "MAML",
         "classifier",

@@ -7,7 +7,7 @@ from kmeta.recipes.recipe import Recipe, Tasks
 MANN = Recipe(
     name="mann-omniglot-5way",
     learner="mann",
-    learner_options={"cell": "memory", "labels": "one_hot"},
+    learner_options={"cell": "memory", "labels": "one_hot", "scale": 20.0},
     network={"layer": "Flatten"},
     data="omniglot",
     data_options={"size": 20},

@@ -49,7 +49,7 @@ def expected(cell, x):
         )
         rows = []
         for step in sequence:
-            row, state = oracles.memory_step(step, state, weights, HEADS, cell.decay)
+            row, state = oracles.memory_step(step, state, weights, HEADS, cell.decay, cell.scale)
             rows.append(row)
         outputs.append(rows)
         states.append([part.ravel() for part in state])
@@ -64,8 +64,9 @@ def agrees(cell, x=None):
     return max(np.abs(a - b).max() for a, b in pairs) < 1e-6
 
 
-def test_twenty_steps_equal_the_oracle():
-    assert agrees(make_cell())
+@pytest.mark.parametrize("options", [{}, {"scale": 7.0}, {"decay": 0.5}])
+def test_twenty_steps_equal_the_oracle(options):
+    assert agrees(make_cell(**options))
 
 
 def without_erasing(memory, least, weights, vectors):
@@ -119,7 +120,7 @@ def test_the_comparison_notices_a_read_before_the_write(monkeypatch):
     monkeypatch.setattr(
         lrua,
         "read_weights",
-        lambda keys, memory: read_weights(keys, seen["memory"]),
+        lambda keys, memory, scale: read_weights(keys, seen["memory"], scale),
     )
     monkeypatch.setattr(lrua, "read", lambda weights, memory: ops.matmul(weights, seen["memory"]))
     assert not agrees(make_cell())
@@ -205,23 +206,6 @@ def test_feedforward_controller_has_no_hidden_state():
     np.testing.assert_allclose(output[:, 0, :UNITS], hidden)
 
 
-def test_a_separate_vector_may_be_written():
-    cell = make_cell(written="separate")
-    x = inputs(1)
-    _, states = run(cell, x)
-    hidden = states[0]
-    kernel, bias = (ops.convert_to_numpy(w) for w in cell.keys.weights)
-    vectors = np.tanh(hidden @ kernel + bias).reshape(BATCH, 2, HEADS, WIDTH)[:, 1]
-    share = 1 / (1 + np.exp(-ops.convert_to_numpy(cell.gates(hidden))))
-    written = states[2].reshape(BATCH, SLOTS, WIDTH)
-    # slots 1 and 2 are the least used of heads 0 and 1; slot 1 is erased before
-    np.testing.assert_allclose(written[:, 1], (1 - share[:, :1]) * vectors[:, 0])
-    np.testing.assert_allclose(written[:, 2], 1e-6 + (1 - share[:, 1:]) * vectors[:, 1])
-    np.testing.assert_allclose(
-        written[:, 0], 1e-6 + np.sum(share[..., None] * vectors, axis=1), rtol=1e-6
-    )
-
-
 def test_functional_models_take_the_cell():
     images = keras.Input((STEPS, FEATURES))
     model = keras.Model(images, keras.layers.RNN(make_cell())(images))
@@ -242,7 +226,7 @@ def test_functional_models_take_the_cell():
         ({"heads": 7}, "`heads` must be at most the number of slots"),
         ({"decay": 1.5}, "`decay` must be between 0 and 1. Received: decay=1.5"),
         ({"controller": "gru"}, "`controller` must be one of 'lstm', 'feedforward'"),
-        ({"written": "add"}, "`written` must be one of 'key', 'separate'. Received: written='add'"),
+        ({"scale": 0}, "`scale` must be positive. Received: scale=0"),
     ],
 )
 def test_bad_arguments(options, message):

@@ -168,6 +168,8 @@ def test_names_of_cells_are_those_of_the_paper():
     cell = memory.rnn.cell
     sizes = (cell.units, cell.slots, cell.width, cell.heads, cell.decay, cell.controller)
     assert sizes == (200, 128, 40, 4, 0.99, "lstm")
+    sharp = kmeta.MemoryAugmentedNetwork(keras.layers.Flatten(), scale=9.0)
+    assert cell.scale == 1.0 and sharp.rnn.cell.scale == 9.0
     baseline = kmeta.MemoryAugmentedNetwork(keras.layers.Flatten(), cell="lstm")
     assert isinstance(baseline.rnn.cell, keras.layers.LSTMCell)
     assert baseline.rnn.cell.units == 200
@@ -178,7 +180,8 @@ def test_names_of_cells_are_those_of_the_paper():
     [
         ({"way": 1}, "`way` must be an integer of at least 2. Received: way=1"),
         ({"labels": "letters"}, "`labels` must be one of 'one_hot', 'strings'"),
-        ({"cell": "ntm"}, "`cell` must be one of 'memory', 'lstm', or a cell of keras.layers.RNN"),
+        ({"cell": "lstm", "scale": 5.0}, "`scale` goes with cell='memory'"),
+        ({"cell": "ntm"}, "`cell` must be 'memory', 'lstm', or a cell of keras.layers.RNN"),
         ({"cell": keras.layers.Dense(3)}, "or a cell of keras.layers.RNN"),
         ({"bn_mode": "batch"}, "`bn_mode` must be one of 'running'. Received: bn_mode='batch'"),
     ],

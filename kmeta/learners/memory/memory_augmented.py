@@ -1,7 +1,5 @@
 """Meta-Learning with Memory-Augmented Neural Networks (Santoro et al. 2016)."""
 
-import functools
-
 import keras
 import numpy as np
 from keras import ops
@@ -12,7 +10,7 @@ from kmeta.learners.meta_learner import MetaLearner
 from kmeta.ops.attention import valid_items
 from kmeta.strings import ALPHABET, LETTERS, STRINGS, one_hot
 
-CELLS = {"memory": MemoryCell, "lstm": functools.partial(keras.layers.LSTMCell, 200)}
+BASELINE_UNITS = 200
 LABELS = ("one_hot", "strings")
 
 
@@ -42,6 +40,8 @@ class MemoryAugmentedNetwork(MetaLearner):
             then predicts letters, logits `[tasks, steps, 5, 5]` of a `Sequence`, and tasks may have
             any way up to 3125: those of an `Episode` get strings of their own, and the logits of
             its classes are the sums of their letters' log-probabilities.
+        scale: of the cosines by which `cell="memory"` is read. 1 is the published form; with 10 to
+            20 it learns several times sooner. A cell of your own has its own.
         bn_mode: statistics of batch normalisation in the embedding outside training, `"running"`.
 
     Raises:
@@ -51,7 +51,14 @@ class MemoryAugmentedNetwork(MetaLearner):
     input_types = (Episode, Sequence)
 
     def __init__(
-        self, embedding, way=5, cell="memory", labels="one_hot", bn_mode="running", **kwargs
+        self,
+        embedding,
+        way=5,
+        cell="memory",
+        labels="one_hot",
+        scale=1.0,
+        bn_mode="running",
+        **kwargs,
     ):
         super().__init__(embedding, bn_mode, ("running",), **kwargs)
         if isinstance(way, bool) or not isinstance(way, int) or way < 2:
@@ -63,12 +70,19 @@ class MemoryAugmentedNetwork(MetaLearner):
                 f"Argument `labels` must be one of {', '.join(map(repr, LABELS))}. "
                 f"Received: labels={labels!r}"
             )
-        if isinstance(cell, str) and cell in CELLS:
-            cell = CELLS[cell](dtype=self.dtype_policy)
+        if scale != 1.0 and cell != "memory":
+            raise ValueError(
+                "Argument `scale` goes with cell='memory'. "
+                f"Received: scale={scale!r}, cell={cell!r}"
+            )
+        if cell == "memory":
+            cell = MemoryCell(scale=scale, dtype=self.dtype_policy)
+        elif cell == "lstm":
+            cell = keras.layers.LSTMCell(BASELINE_UNITS, dtype=self.dtype_policy)
         if not isinstance(cell, keras.Layer) or not hasattr(cell, "state_size"):
             raise ValueError(
-                f"Argument `cell` must be one of {', '.join(map(repr, CELLS))}, or a cell of "
-                f"keras.layers.RNN. Received: cell={cell!r}"
+                "Argument `cell` must be 'memory', 'lstm', or a cell of keras.layers.RNN. "
+                f"Received: cell={cell!r}"
             )
         self.way = way
         self.labels = labels
