@@ -17,6 +17,8 @@ def run(arguments):
             raise ValueError(
                 f"--benchmark {arguments.benchmark} has tasks of its own; leave out --{name}"
             )
+    if len(getattr(arguments, "bn_mode", ())) > 1:
+        raise ValueError("--benchmark takes one --bn-mode at a time")
     result = _baseline(arguments) if arguments.baseline else _learner(arguments)
     print(result)
 
@@ -55,7 +57,7 @@ def _learner(arguments):
 
     learner = load(folder.path)
     if hasattr(arguments, "bn_mode"):
-        learner = learner.with_options(bn_mode=arguments.bn_mode)
+        learner = learner.with_options(bn_mode=arguments.bn_mode[0])
     data_dir = arguments.data_dir or folder.config["data_dir"]
     result = omniglot_one_shot(learner, data_dir, **options)
     record = {

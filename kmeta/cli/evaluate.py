@@ -48,7 +48,7 @@ def add_parser(commands):
         ("--seed", seed, "of the tasks"),
     ):
         parser.add_argument(flag, type=kind, default=GIVEN_ONLY, metavar="N", help=text)
-    add_learner_options(parser, ("bn_mode",))
+    add_learner_options(parser, ("bn_mode",), nargs="+")
     return parser
 
 
@@ -86,14 +86,13 @@ def _evaluate(arguments):
     from kmeta.runs.training import score_record, versions
 
     learner = load(run_folder.path)
-    if hasattr(arguments, "bn_mode"):
-        learner = learner.with_options(bn_mode=arguments.bn_mode)
     episodes = make_episodes(dataset, tasks, recipe.rotations, sequence_labels(recipe))
-    score = evaluate(learner, episodes, verbose=0)
-    record = {**score_record(score), "versions": versions()}
-    print(outcome(record))
-    with open(run_folder.evaluations_path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    for bn_mode in dict.fromkeys(getattr(arguments, "bn_mode", [learner.bn_mode])):
+        scored = learner if bn_mode == learner.bn_mode else learner.with_options(bn_mode=bn_mode)
+        record = {**score_record(evaluate(scored, episodes, verbose=0)), "versions": versions()}
+        print(outcome(record), flush=True)
+        with open(run_folder.evaluations_path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
 
 
 def resolve(arguments, recipe, image_shape):

@@ -71,8 +71,8 @@ LEARNER_OPTIONS = {
 }
 
 
-def add_learner_options(group, names=tuple(LEARNER_OPTIONS)):
-    """Add the options of learners; each is absent unless given."""
+def add_learner_options(group, names=tuple(LEARNER_OPTIONS), **more):
+    """Add the options of learners; each is absent unless given. `more` goes to argparse."""
     for name in names:
         details = dict(LEARNER_OPTIONS[name])
         owners = [learner for learner, kind in LEARNERS.items() if name in kind.options]
@@ -82,7 +82,7 @@ def add_learner_options(group, names=tuple(LEARNER_OPTIONS)):
         if details.pop("switch", False):
             add_switch(group, flag, **details)
         else:
-            group.add_argument(flag, default=GIVEN_ONLY, **details)
+            group.add_argument(flag, default=GIVEN_ONLY, **details, **more)
 
 
 def add_data_options(group):

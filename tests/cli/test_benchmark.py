@@ -97,6 +97,7 @@ def test_baseline(data, capsys):
         ([], "RUN is needed: the folder of a finished run"),
         (["x", "--baseline", "hausdorff"], "--baseline goes with --benchmark"),
         (["x", *ONE_SHOT, "--baseline", "hausdorff"], "takes neither RUN nor its options"),
+        (["x", *ONE_SHOT, "--bn-mode", "batch", "running"], "takes one --bn-mode at a time"),
         ([*ONE_SHOT, "--baseline", "hausdorff", "--bn-mode", "batch"], "takes neither RUN nor"),
         (["x", *ONE_SHOT, "--way", "5"], "has tasks of its own; leave out --way"),
         (["x", *ONE_SHOT, "--no-rotations"], "has tasks of its own; leave out --rotations"),

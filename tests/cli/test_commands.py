@@ -121,6 +121,15 @@ def test_evaluate_on_other_tasks(trained, options, changes):
 def test_evaluate_with_other_statistics(trained, capsys):
     assert main(["evaluate", str(trained), "--bn-mode", "batch"]) == 0
     assert "bn_mode=batch" in capsys.readouterr().out
+    assert main(["evaluate", str(trained), "--bn-mode", "batch", "running"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert ["bn_mode=batch" in line for line in lines] == [True, False]
+    recorded = (trained / "evaluations.jsonl").read_text().splitlines()[-2:]
+    modes, tasks = zip(
+        *((r["bn_mode"], r["manifest"]["episodes_sha256"]) for r in map(json.loads, recorded)),
+        strict=True,
+    )
+    assert modes == ("batch", "running") and len(set(tasks)) == 1
 
 
 def test_evaluate_on_another_folder_takes_all_of_it(trained, tmp_path, capsys):
