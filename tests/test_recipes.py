@@ -16,7 +16,16 @@ from kmeta.recipes.changes import changed, with_episodes
 from kmeta.recipes.learners import LEARNERS
 from kmeta.recipes.recipe import differences
 from kmeta.runs.building import make_learner, make_optimizer
-from kmeta.runs.data import NAMED, check_room, divided, load_data, load_split, parts
+from kmeta.runs.data import (
+    NAMED,
+    check_room,
+    divided,
+    load_data,
+    load_split,
+    make_training_data,
+    parts,
+    sequence_labels,
+)
 
 
 @pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=list(recipes.RECIPES))
@@ -42,6 +51,7 @@ def test_the_table_has_every_option_of_a_learner(kind):
     only_python = {"support_embedding", "relation_module"}  # networks other than the papers'
     only_python |= {"alpha_initializer", "bias_initializer"}
     only_python |= {"inner_loss", "seed"}  # recipes make classifiers; their seed is another
+    only_python |= {"way"} if kind.sequences else set()  # that of the tasks
     assert set(kind.options) == set(parameters[1:]) - {"kwargs", *only_python}
 
 
@@ -145,6 +155,29 @@ def test_options_of_maml(option):
     new = changed(base, {option: value})
     assert differences(base, new) == [(f"learner_options.{option}", None, value)]
     assert getattr(make_learner(new), option) == value
+
+
+def test_options_of_mann():
+    base = changed(Recipe(), {"learner": "mann"})
+    assert (base.train.shot, base.test.shot, base.val.query) == (10, 10, 0)
+    sharp = make_learner(changed(base, {"scale": 5.0, "way": 3, "labels": "strings"}))
+    assert (sharp.rnn.cell.scale, sharp.way, sharp.labels) == (5.0, 3, "strings")
+    plain = make_learner(changed(base, {"cell": "lstm", "filters": 3}))
+    assert isinstance(plain.rnn.cell, keras.layers.LSTMCell)
+    assert (plain.network.filters, plain.way, plain.labels) == (3, 5, "one_hot")
+    published = make_learner(recipes.get("mann-published-omniglot-5way"))
+    assert isinstance(published.network, keras.layers.Flatten)
+    for option in ("query", "test_query"):
+        with pytest.raises(ValueError, match=f"mann reads sequences.* no option {option}"):
+            changed(base, {option: 3})
+
+
+def test_runs_of_mann_have_sequences():
+    recipe = changed(Recipe(), {"learner": "mann", "data": "glyphs", "labels": "strings"})
+    train = make_training_data(load_data(recipe)["train"], recipe)
+    assert isinstance(train, kmeta.data.SequenceEpisodes)
+    assert (train.instances, train.labels, train.tasks_per_step) == (10, "strings", 16)
+    assert sequence_labels(Recipe()) is None
 
 
 def test_a_changed_recipe_has_no_published_target():

@@ -29,7 +29,10 @@ LEARNERS = {
     "relation": Kind("RelationNetwork", "maps", ("bn_mode",)),
     "siamese": Kind("SiameseNetwork", "embedding", ("distance", "class_score", "bn_mode")),
     "mann": Kind(
-        "MemoryAugmentedNetwork", "embedding", ("cell", "labels", "scale"), sequences=True
+        "MemoryAugmentedNetwork",
+        "embedding",
+        ("cell", "labels", "scale", "bn_mode"),
+        sequences=True,
     ),
     "maml": Kind(
         "MAML",

@@ -19,7 +19,10 @@ def make_learner(recipe):
     network = getattr(layers if hasattr(layers, layer) else keras.layers, layer)(**options)
     if kind.network == "classifier":
         network = keras.Sequential([network, _head(recipe)])
-    return getattr(kmeta, kind.class_name)(network, **recipe.learner_options)
+    options = dict(recipe.learner_options)
+    if kind.sequences:
+        options["way"] = recipe.train.way
+    return getattr(kmeta, kind.class_name)(network, **options)
 
 
 def make_optimizer(recipe):

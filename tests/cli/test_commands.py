@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -59,6 +60,32 @@ def test_train_maml_with_its_own_options(pictures, tmp_path):
     assert (learner.inner_steps, learner.inner_lr, learner.test_inner_steps) == (2, 0.1, 3)
     assert learner.first_order
     assert learner.bn_mode == "batch"
+
+
+def test_train_and_evaluate_mann(pictures, tmp_path, capsys):
+    run = tmp_path / "run"
+    options = ["--way", "2", "--shot", "3", "--epochs", "1", "--steps", "2", "--episodes", "8"]
+    arguments = ["train", "--learner", "mann", "--data", str(pictures), "--run", str(run), *options]
+    assert main([*arguments, "--size", "16", "--channels", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("Test: "))
+    assert lines[first].startswith("Test: at the last instance of a class ")
+    found = [re.fullmatch(r"  instance  (\d): +[\d.]+ % \+- [\d.]+", line) for line in lines]
+    assert [row[1] for row in found if row] == ["1", "2", "3"]
+    result = json.loads((run / "result.json").read_text())
+    assert len(result["instances"]) == 3 and result["instances"][-1][0] == result["accuracy"]
+    assert result["manifest"]["labels"] == "one_hot"
+    assert main(["evaluate", str(run), "--shot", "2"]) == 0
+    assert "instance  2" in capsys.readouterr().out
+    assert main(["evaluate", str(run), "--query", "2"]) == 2
+    assert "mann reads sequences, without queries; leave out --query" in capsys.readouterr().err
+    assert main(["evaluate", str(run), "--way", "3"]) == 2  # two classes are held out
+    out = tmp_path / "classifier.keras"
+    two = tmp_path / "two"
+    for name in ("c0", "c1"):
+        shutil.copytree(pictures / name, two / name)
+    assert main(["adapt", str(run), str(two), "--out", str(out)]) == 0
+    assert kmeta.load(out).class_names == ["c0", "c1"]
 
 
 def test_resume_takes_its_settings_from_the_run(trained, capsys):

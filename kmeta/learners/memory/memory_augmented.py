@@ -75,6 +75,10 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "Argument `scale` goes with cell='memory'. "
                 f"Received: scale={scale!r}, cell={cell!r}"
             )
+        self.way = way
+        self.cell = cell
+        self.labels = labels
+        self.scale = scale
         if cell == "memory":
             cell = MemoryCell(scale=scale, dtype=self.dtype_policy)
         elif cell == "lstm":
@@ -84,8 +88,6 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "Argument `cell` must be 'memory', 'lstm', or a cell of keras.layers.RNN. "
                 f"Received: cell={cell!r}"
             )
-        self.way = way
-        self.labels = labels
         self.symbols = way if labels == "one_hot" else LETTERS * ALPHABET
         self.rnn = keras.layers.RNN(
             cell, return_sequences=True, return_state=True, dtype=self.dtype_policy, name="rnn"
@@ -202,8 +204,9 @@ class MemoryAugmentedNetwork(MetaLearner):
         return {
             **super().get_config(),
             "way": self.way,
-            "cell": keras.saving.serialize_keras_object(self.rnn.cell),
+            "cell": keras.saving.serialize_keras_object(self.cell),
             "labels": self.labels,
+            "scale": self.scale,
         }
 
     @classmethod
