@@ -33,6 +33,10 @@ LEARNER_OPTIONS = {
         "choices": ("memory", "lstm"),
         "help": "with an external memory, or an LSTM without (the paper's baseline)",
     },
+    "standardize": {
+        "switch": True,
+        "help": "features of the network are moved and scaled to mean 0 and variance 1",
+    },
     "labels": {
         "choices": ("one_hot", "strings"),
         "help": "how sequences show labels: one-hot, or as strings of five letters",

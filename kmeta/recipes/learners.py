@@ -31,7 +31,7 @@ LEARNERS = {
     "mann": Kind(
         "MemoryAugmentedNetwork",
         "embedding",
-        ("cell", "labels", "scale", "bn_mode"),
+        ("cell", "labels", "scale", "standardize", "bn_mode"),
         sequences=True,
     ),
     "maml": Kind(

@@ -58,13 +58,30 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     )
 
     learner.build(train_on.dataset.images.shape[1:])
+    bars = verbose == "auto" and sys.stdout.isatty()
+    if recipe.embedding is not None:
+        dataset = data[recipe.embedding.split]
+        _train_embedding(run, recipe, learner, dataset, _lines(recipe.embedding_epochs, verbose))
+        learner.network.trainable = False
     learner.compile(optimizer=make_optimizer(recipe))
     learner.optimizer.build(learner.trainable_variables)
     checkpoint = Checkpoint(run.checkpoint_path)
     checkpoint.restore(learner)
-    bars = verbose == "auto" and sys.stdout.isatty()
-    lines = [EpochLine(recipe.epochs)] if verbose and not bars else []
-    _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, int(bars))
+    cut_log(run.log_path, checkpoint.epochs_done)
+    _fit(
+        learner,
+        train_on,
+        recipe.epochs,
+        checkpoint,
+        [
+            keras.callbacks.CSVLogger(run.log_path, append=True),
+            keras.callbacks.TensorBoard(run.tensorboard_path, write_graph=False),
+            *_lines(recipe.epochs, verbose),
+        ],
+        validation_data=validate_on,
+        validation_freq=recipe.val_every,
+        verbose=int(bars),
+    )
 
     checkpoint.use_best(learner)
     score = evaluate(learner, test_on, verbose=int(bars))
@@ -105,25 +122,36 @@ def versions():
     return found
 
 
-def _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, verbose):
+def _train_embedding(run, recipe, learner, dataset, callbacks):
+    """Train the learner's network as `Recipe.embedding` says, where its run has not yet done so."""
+    if not run.checkpoint_path.exists():
+        alone = kmeta.PrototypicalNetwork(learner.network)
+        alone.build(learner.image_shape)
+        alone.compile(optimizer=make_optimizer(recipe))
+        alone.optimizer.build(alone.trainable_variables)
+        checkpoint = Checkpoint(run.embedding_checkpoint_path)
+        checkpoint.restore(alone)
+        episodes = make_episodes(dataset, recipe.embedding, recipe.rotations)
+        _fit(alone, episodes, recipe.embedding_epochs, checkpoint, callbacks, verbose=0)
+
+
+def _fit(learner, train_on, epochs, checkpoint, callbacks, **options):
     train_on.epoch = checkpoint.epochs_done
-    cut_log(run.log_path, checkpoint.epochs_done)
-    if checkpoint.epochs_done >= recipe.epochs:
+    if checkpoint.epochs_done >= epochs:
         return
     learner.fit(
         train_on,
-        validation_data=validate_on,
-        validation_freq=recipe.val_every,
         initial_epoch=checkpoint.epochs_done,
-        epochs=recipe.epochs,
-        verbose=verbose,
-        callbacks=[
-            keras.callbacks.CSVLogger(run.log_path, append=True),
-            keras.callbacks.TensorBoard(run.tensorboard_path, write_graph=False),
-            *lines,
-            checkpoint,  # last: what it has saved, the others have written
-        ],
+        epochs=epochs,
+        callbacks=[*callbacks, checkpoint],  # last: what it has saved, the others have written
+        **options,
     )
+
+
+def _lines(epochs, verbose):
+    """Progress as lines, where it is not shown as bars."""
+    bars = verbose == "auto" and sys.stdout.isatty()
+    return [EpochLine(epochs)] if verbose and not bars else []
 
 
 def _configure(run, recipe, data_dir, data):

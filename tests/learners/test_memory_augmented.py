@@ -93,6 +93,19 @@ def test_a_query_is_one_more_step(labels, cell):
         np.testing.assert_allclose(answers[:, query], last, atol=1e-9)
 
 
+def test_features_may_be_standardized():
+    learner = made(standardize=True)
+    plain = made()
+    plain.set_weights(learner.rnn.weights + learner.head.weights)
+    learner.normalization.set_weights([np.arange(4.0), np.arange(1.0, 5.0)])
+    given = sequence(random_labels())
+    moved = given._replace(x=(given.x - np.arange(4.0)) / np.sqrt(np.arange(1.0, 5.0) + 1e-3))
+    np.testing.assert_allclose(learner(given), plain(moved), atol=1e-9)
+    mean, variance = given.x.mean((0, 1)), given.x.var((0, 1))
+    batch = given._replace(x=(given.x - mean) / np.sqrt(variance + 1e-3))
+    np.testing.assert_allclose(learner(given, training=True), plain(batch), atol=1e-6)
+
+
 def test_padding_is_not_read_wherever_it_stands():
     learner = made()
     x, y = rng.normal(size=(1, 4, FEATURES)), random_labels(1, 4)

@@ -42,7 +42,10 @@ class MemoryAugmentedNetwork(MetaLearner):
             its classes are the sums of their letters' log-probabilities.
         scale: of the cosines by which `cell="memory"` is read. 1 is the published form; with 10 to
             20 it learns several times sooner. A cell of your own has its own.
-        bn_mode: statistics of batch normalisation in the embedding outside training, `"running"`.
+        standardize: move and scale every feature of the embedding to mean 0 and variance 1, by a
+            batch normalisation without weights. Features that are never negative, such as those of
+            Conv-4, are much alike for a controller otherwise.
+        bn_mode: statistics of batch normalisation outside training, `"running"`.
 
     Raises:
         ValueError: if an argument is none of those above, or labels have another `way`.
@@ -57,6 +60,7 @@ class MemoryAugmentedNetwork(MetaLearner):
         cell="memory",
         labels="one_hot",
         scale=1.0,
+        standardize=False,
         bn_mode="running",
         **kwargs,
     ):
@@ -79,6 +83,7 @@ class MemoryAugmentedNetwork(MetaLearner):
         self.cell = cell
         self.labels = labels
         self.scale = scale
+        self.standardize = standardize
         if cell == "memory":
             cell = MemoryCell(scale=scale, dtype=self.dtype_policy)
         elif cell == "lstm":
@@ -92,6 +97,9 @@ class MemoryAugmentedNetwork(MetaLearner):
         self.rnn = keras.layers.RNN(
             cell, return_sequences=True, return_state=True, dtype=self.dtype_policy, name="rnn"
         )
+        self.normalization = keras.layers.BatchNormalization(
+            momentum=0.9, center=False, scale=False, dtype=self.dtype_policy, name="normalization"
+        )
         self.head = keras.layers.Dense(self.symbols, dtype=self.dtype_policy, name="head")
 
     def build(self, input_shape):
@@ -102,13 +110,23 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "features]. Received: an embedding whose output has the shape "
                 f"{(None, *self.feature_shape)}"
             )
+        if self.standardize and not self.normalization.built:
+            self.normalization.build((None, None, *self.feature_shape))
         if not self.rnn.built:
             seen = (None, None, self.feature_shape[0] + self.symbols)
             self.rnn.build(seen)
             self.head.build((None, self.rnn.compute_output_shape(seen)[0][-1]))
 
     def deployed_weights(self):
-        return [*self.network.weights, *self.rnn.cell.weights, *self.head.weights]
+        layers = (self.network, self.normalization, self.rnn.cell, self.head)
+        return [weight for layer in layers for weight in layer.weights]
+
+    def features(self, x, training=False):
+        """Images `[tasks, items, ...]` as the controller sees them: `[tasks, items, features]`."""
+        embedded = self.embed(x, training)
+        if self.standardize:
+            return self.normalization(embedded, training=training)
+        return embedded
 
     def call(self, inputs, training=None):
         if not isinstance(inputs, Sequence):
@@ -119,7 +137,7 @@ class MemoryAugmentedNetwork(MetaLearner):
                 f"Received: previous_y.shape={tuple(inputs.previous_y.shape)}"
             )
         shown = ops.cast(inputs.previous_y, self.compute_dtype)
-        seen = ops.concatenate([self.embed(inputs.x, training), shown], axis=-1)
+        seen = ops.concatenate([self.features(inputs.x, training), shown], axis=-1)
         logits = self.head(self.rnn(seen, training=training)[0])
         if self.labels == "one_hot":
             return logits
@@ -141,7 +159,7 @@ class MemoryAugmentedNetwork(MetaLearner):
 
         shown = padding_last(ops.matmul(ops.cast(support.y, names.dtype), names))
         previous = ops.pad(shown, ((0, 0), (1, 0), (0, 0)))
-        embedded = padding_last(self.embed(support.x, training))
+        embedded = padding_last(self.features(support.x, training))
         seen = ops.concatenate([embedded, previous[:, :-1]], axis=-1)
         mask = ops.take_along_axis(valid, order, axis=1)
         _, *cell = self.rnn(seen, mask=mask, training=training)
@@ -151,7 +169,7 @@ class MemoryAugmentedNetwork(MetaLearner):
 
     def classify(self, state, query_x, training=False):
         """Logits `[tasks, queries, way]`: for each query, one step of the cell from the state."""
-        embedded = self.embed(query_x, training)
+        embedded = self.features(query_x, training)
         tasks, queries, features = *ops.shape(embedded)[:2], embedded.shape[-1]
 
         def for_each_query(x):
@@ -207,6 +225,7 @@ class MemoryAugmentedNetwork(MetaLearner):
             "cell": keras.saving.serialize_keras_object(self.cell),
             "labels": self.labels,
             "scale": self.scale,
+            "standardize": self.standardize,
         }
 
     @classmethod
