@@ -6,6 +6,13 @@ import kmeta
 from kmeta import layers
 from kmeta.recipes.learners import LEARNERS
 
+LAYERS = {  # by `Kind.network`
+    "embedding": "Conv4",
+    "classifier": "Conv4",
+    "maps": "RelationEmbedding",
+    "augmented": "AugmentedConvNet",
+}
+
 
 def make_learner(recipe):
     """Return the learner of a recipe, not yet built, with weights drawn by the recipe's seed.
@@ -15,36 +22,7 @@ def make_learner(recipe):
     keras.utils.set_random_seed(recipe.seed)
     kind = LEARNERS[recipe.learner]
     options = dict(recipe.network)
-    layer = options.pop("layer", "RelationEmbedding" if kind.network == "maps" else "Conv4")
+    layer = options.pop("layer", LAYERS[kind.network])
+    if kind.network == "augmented":
+        options["way"] = recipe.train.way
     network = getattr(layers if hasattr(layers, layer) else keras.layers, layer)(**options)
-    if kind.network == "classifier":
-        network = keras.Sequential([network, _head(recipe)])
-    return getattr(kmeta, kind.class_name)(network, **recipe.learner_options)
-
-
-def make_optimizer(recipe):
-    """Return the recipe's optimizer with its learning rate, or with its schedule."""
-    kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
-    if recipe.optimizer not in kinds:
-        raise ValueError(
-            f"The optimizer of a recipe must be 'adam' or 'sgd'. Received: {recipe.optimizer!r}"
-        )
-    rate = recipe.learning_rate
-    if recipe.anneal:
-        if recipe.halve_every is not None:
-            raise ValueError("A recipe has either `anneal` or `halve_every`. Received: both")
-        rate = keras.optimizers.schedules.PolynomialDecay(
-            rate, recipe.epochs * recipe.train.steps, 0.0
-        )
-    if recipe.halve_every is not None:
-        rate = keras.optimizers.schedules.ExponentialDecay(
-            rate, recipe.halve_every, 0.5, staircase=True
-        )
-    return kinds[recipe.optimizer](rate, global_clipnorm=recipe.clip_norm)
-
-
-def _head(recipe):
-    if recipe.head_stddev is None:
-        return keras.layers.Dense(recipe.train.way)
-    weights = keras.initializers.RandomNormal(stddev=recipe.head_stddev)
-    return keras.layers.Dense(recipe.train.way, kernel_initializer=weights)
