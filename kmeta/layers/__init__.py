@@ -21,6 +21,6 @@ __all__ = [
     "QueryContext",
     "RelationEmbedding",
     "RelationModule",
-    "TaskFastWeights",
     "SupportContext",
+    "TaskFastWeights",
 ]

@@ -62,9 +62,7 @@ class AugmentedConvNet(keras.layers.Layer):
         self._add("head", (self.features, self.way))
 
     def _add(self, name, shape):
-        self.kernels.append(
-            self.add_weight(shape=shape, initializer=self.initializer, name=name)
-        )
+        self.kernels.append(self.add_weight(shape=shape, initializer=self.initializer, name=name))
 
     def call(self, x, fast=None):
         return fast_weights.logits(x, self.kernels, fast)

@@ -8,7 +8,7 @@ from kmeta.ops.fast_weights import affine, lstm_step
 from kmeta.ops.learned_optimizer import preprocess
 
 PREPROCESSING = 7.0  # powers of e below 1 that are told apart
-TOGETHER = 4096  # coordinates, whose computation fits a processor's cache
+TOGETHER = 4096  # coordinates computed at once, which bounds the memory
 
 
 class _Generator(keras.layers.Layer):
@@ -43,8 +43,8 @@ class _Generator(keras.layers.Layer):
 class TaskFastWeights(_Generator):
     """`d`: the fast weights of a task, by an LSTM over its items' gradients.
 
-    `Q* = d(G, grad_1 .. grad_T)` (Munkhdalai & Yu 2017, algorithm 1): the last output of an LSTM and
-    a linear layer, on gradients that are preprocessed as in the learned optimizer.
+    `Q* = d(G, grad_1 .. grad_T)` (Munkhdalai & Yu 2017, algorithm 1): the last output of an LSTM
+    and a linear layer, on gradients that are preprocessed as in the learned optimizer.
 
     Args:
         units: of the LSTM.

@@ -148,9 +148,9 @@ def mean_over_tasks(function, inputs, carry=()):
 def repeat(function, steps, state, given=(), remat=False, unroll=False):
     """`state = function(step, state, given)`, for `step` from 0 to `steps - 1`.
 
-    Traced once whatever the number of steps, unless unrolled; a single step is not a loop. Derivatives by `state`
-    and `given` are exact to the order that `function` allows (with `remat`, to first order: a step
-    may itself contain gradients, as an inner step of MAML does).
+    Traced once whatever the number of steps, unless unrolled; a single step is not a loop.
+    Derivatives by `state` and `given` are exact to the order that `function` allows (with `remat`,
+    to first order: a step may itself contain gradients, as an inner step of MAML does).
 
     Args:
         function: returns a list of tensors like `state`; must read no variables.
@@ -186,8 +186,8 @@ def repeat(function, steps, state, given=(), remat=False, unroll=False):
 def by_columns(function, columns, given, together):
     """`function(columns, given)`, where every column is computed alone, a few columns at a time.
 
-    Memory holds `together` columns' graph and no more: the backward pass computes it once more.
-    Small pieces stay in a processor's cache, which more than pays for that on a CPU.
+    Memory holds the graph of `together` columns and no more: the backward pass computes it once
+    more. On a CPU that takes no longer, since small pieces stay in the cache.
 
     Args:
         function: takes a piece `[rows, some columns]` of `columns` and `given`, returns a tensor

@@ -1,8 +1,8 @@
 """Fast weights: the equations of Meta Networks (Munkhdalai & Yu 2017).
 
 A network's weights are a list of kernels: those of its convolutions `[3, 3, c, f]`, of the dense
-layer that gives features `[c, f]`, and of the head `[f, way]`. Slow weights are shared by all items.
-Fast weights are too, or each item has its own, with a leading axis of items.
+layer that gives features `[c, f]`, and of the head `[f, way]`. Slow weights are shared by all
+items. Fast weights are too, or each item has its own, with a leading axis of items.
 """
 
 import itertools

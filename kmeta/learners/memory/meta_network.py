@@ -25,8 +25,8 @@ class MetaNetwork(MetaLearner):
     order of the support set, as published.
 
     Args:
-        network: `kmeta.layers.AugmentedConvNet`, the base learner, with as many outputs as the tasks
-            have classes.
+        network: `kmeta.layers.AugmentedConvNet`, the base learner, with as many outputs as the
+            tasks have classes.
         embedding: another one. Default: one like `network`. Its head serves the gradients of step 1
             alone; the loss does not depend on it but through them, so it stays as drawn.
         units: of the LSTM and of both hidden layers of `m`.
