@@ -17,3 +17,109 @@ class Specimen:
     """How to make a learner, and what the contract asks of it.
 
     make: returns a new, unbuilt learner for WAY classes of SIZE x SIZE x 1 images.
+    renumber: exchanges the classes in the weights of a learner whose outputs, or inputs, belong to
+        classes by position; such a learner has one way.
+    sequence: True if the paper's model reads the support set in order.
+    steps: training steps that teach it to learn.
+    """
+
+    make: Callable
+    renumber: Callable | None = None
+    sequence: bool = False
+    steps: int = 25
+
+
+def _network():
+    """Small: tracing gradients of gradients is what costs time."""
+    return keras.Sequential(
+        [
+            keras.layers.Conv2D(6, 3, strides=3, activation="relu"),
+            keras.layers.BatchNormalization(),
+            keras.layers.Flatten(),
+            keras.layers.Dense(WAY),
+        ]
+    )
+
+
+def renumber_outputs(learner, order):
+    for weight in learner.network.layers[-1].weights:
+        weight.assign(ops.take(weight, order, axis=-1))
+
+
+def renumber_labels(learner, order):
+    """Outputs, and the rows of the controller's kernel that take labels in."""
+    for weight in learner.head.weights:
+        weight.assign(ops.take(weight, order, axis=-1))
+    kernel = learner.rnn.cell.weights[0]
+    rows = np.arange(kernel.shape[0])
+    first = learner.feature_shape[0]
+    rows[first : first + WAY] = first + np.array(order)
+    kernel.assign(ops.take(kernel, rows, axis=0))
+
+
+def renumber_heads(learner, order):
+    """Of the base learner and of the embedding."""
+    for network in (learner.network, learner.embedding):
+        network.kernels[-1].assign(ops.take(network.kernels[-1], order, axis=-1))
+
+
+def _memory(cell):
+    embedding = keras.Sequential(
+        [
+            keras.layers.AveragePooling2D(4),
+            keras.layers.Flatten(),
+            keras.layers.Rescaling(2.0, -1.0),
+        ]
+    )
+    return kmeta.MemoryAugmentedNetwork(embedding, WAY, cell)
+
+
+SPECIMENS = {
+    "PrototypicalNetwork": Specimen(lambda: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(4))),
+    "MatchingNetwork": Specimen(lambda: kmeta.MatchingNetwork(kmeta.layers.Conv4(4), scale=10.0)),
+    "MatchingNetwork with full context": Specimen(
+        lambda: kmeta.MatchingNetwork(
+            kmeta.layers.Conv4(8), kmeta.layers.Conv4(8), full_context=True, scale=10.0
+        ),
+        sequence=True,
+    ),
+    "RelationNetwork": Specimen(
+        lambda: kmeta.RelationNetwork(
+            keras.layers.Conv2D(3, 3, strides=4, activation="relu"), kmeta.layers.RelationModule(4)
+        )
+    ),
+    "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(4))),
+    "MemoryAugmentedNetwork": Specimen(
+        lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2, scale=20.0)),
+        renumber=renumber_labels,
+        sequence=True,
+        steps=500,
+    ),
+    "MemoryAugmentedNetwork without memory": Specimen(
+        lambda: _memory(keras.layers.LSTMCell(24)),
+        renumber=renumber_labels,
+        sequence=True,
+        steps=500,
+    ),
+    "MAML": Specimen(
+        lambda: kmeta.MAML(_network(), inner_steps=2),
+        renumber=renumber_outputs,
+    ),
+    "Reptile": Specimen(
+        lambda: kmeta.Reptile(
+            _network(), 3, 0.05, inner_batch=None, test_inner_steps=5, test_inner_batch=None
+        ),
+        renumber=renumber_outputs,
+    ),
+    "LSTMMetaLearner": Specimen(
+        lambda: kmeta.LSTMMetaLearner(_network(), inner_steps=3, units=5),
+        renumber=renumber_outputs,
+    ),
+    "MetaNetwork": Specimen(
+        lambda: kmeta.MetaNetwork(
+            kmeta.layers.AugmentedConvNet(WAY, filters=6, blocks=3, features=8), units=5
+        ),
+        renumber=renumber_heads,
+        sequence=True,
+    ),
+}

@@ -30,6 +30,7 @@ class _Generator(keras.layers.Layer):
         return self.add_weight(shape=(size,), initializer="zeros", name=name)
 
     def by_coordinates(self, gradients, *rest):
+        """`generate(gradients, *rest, *weights)`, for any number of coordinates."""
         given = [*rest, *differentiation.read(self.trainable_variables)]
         return differentiation.by_columns(
             lambda gradients, given: self.generate(gradients, *given), gradients, given, TOGETHER

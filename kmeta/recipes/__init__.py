@@ -32,4 +32,17 @@ RECIPES = {
         maml,
         reptile,
         lstm_meta_learner,
+        mann,
         metanet,
+    )
+    for recipe in module.RECIPES
+}
+
+
+def get(name):
+    """Return the recipe `name`; raises ValueError, with the nearest names, where there is none."""
+    if name in RECIPES:
+        return RECIPES[name]
+    near = difflib.get_close_matches(str(name), RECIPES, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"There is no recipe {name!r}.{hint} Recipes: {', '.join(RECIPES)}")

@@ -26,3 +26,34 @@ def make_learner(recipe):
     if kind.network == "augmented":
         options["way"] = recipe.train.way
     network = getattr(layers if hasattr(layers, layer) else keras.layers, layer)(**options)
+    if kind.network == "classifier":
+        network = keras.Sequential([network, _head(recipe)])
+    return getattr(kmeta, kind.class_name)(network, **recipe.learner_options)
+
+
+def make_optimizer(recipe):
+    """Return the recipe's optimizer with its learning rate, or with its schedule."""
+    kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+    if recipe.optimizer not in kinds:
+        raise ValueError(
+            f"The optimizer of a recipe must be 'adam' or 'sgd'. Received: {recipe.optimizer!r}"
+        )
+    rate = recipe.learning_rate
+    if recipe.anneal:
+        if recipe.halve_every is not None:
+            raise ValueError("A recipe has either `anneal` or `halve_every`. Received: both")
+        rate = keras.optimizers.schedules.PolynomialDecay(
+            rate, recipe.epochs * recipe.train.steps, 0.0
+        )
+    if recipe.halve_every is not None:
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            rate, recipe.halve_every, 0.5, staircase=True
+        )
+    return kinds[recipe.optimizer](rate, global_clipnorm=recipe.clip_norm)
+
+
+def _head(recipe):
+    if recipe.head_stddev is None:
+        return keras.layers.Dense(recipe.train.way)
+    weights = keras.initializers.RandomNormal(stddev=recipe.head_stddev)
+    return keras.layers.Dense(recipe.train.way, kernel_initializer=weights)

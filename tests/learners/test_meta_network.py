@@ -177,8 +177,6 @@ def test_a_trained_learner_answers_by_its_fast_weights():
     learner.fit(*patterns(128, 0), batch_size=8, epochs=12, verbose=0)
     tasks, query_y = patterns(40, 1)
     whole = accuracy_without(learner, tasks, query_y)
-    print(whole, accuracy_without(learner, tasks, query_y, "values"))
-    print(accuracy_without(learner, tasks, query_y, "task_fast"))
     assert whole > 0.8
     assert accuracy_without(learner, tasks, query_y, "values") < 0.5
 
@@ -199,6 +197,13 @@ def test_bad_arguments(arguments, message):
 def test_another_way_than_the_network_has():
     with pytest.raises(ValueError, match="network predicts 3 classes.*support set has 5"):
         made().adapt(np.zeros((5, *SHAPE), "float32"), np.arange(5))
+
+
+def test_there_is_no_batch_normalisation_to_choose():
+    learner = made()
+    assert learner.bn_mode == learner.deployed_bn_mode == "none"
+    with pytest.raises(ValueError, match="`bn_mode` must be one of 'none'. Received: bn_mode='b"):
+        learner.with_options(bn_mode="batch")
 
 
 def test_configuration_keeps_every_option():

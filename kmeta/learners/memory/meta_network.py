@@ -41,7 +41,7 @@ class MetaNetwork(MetaLearner):
     """
 
     def __init__(self, network, embedding=None, units=20, **kwargs):
-        super().__init__(network, "none", ("none",), **kwargs)
+        super().__init__(network, kwargs.pop("bn_mode", "none"), ("none",), **kwargs)
         for name, value in (("network", network), ("embedding", embedding)):
             if not isinstance(value, AugmentedConvNet) and (name, value) != ("embedding", None):
                 raise ValueError(
@@ -107,10 +107,8 @@ class MetaNetwork(MetaLearner):
         return self.network.kernels + self.embedding.kernels[:-1]
 
     def get_config(self):
-        config = super().get_config()
-        del config["bn_mode"]  # there is nothing to choose
         return {
-            **config,
+            **super().get_config(),
             "embedding": keras.saving.serialize_keras_object(self.embedding),
             "units": self.units,
         }
