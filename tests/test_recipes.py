@@ -42,6 +42,7 @@ def test_the_table_has_every_option_of_a_learner(kind):
     only_python = {"support_embedding", "relation_module"}  # networks other than the papers'
     only_python |= {"alpha_initializer", "bias_initializer"}
     only_python |= {"inner_loss", "seed"}  # recipes make classifiers; their seed is another
+    only_python |= {"embedding"}  # of Meta Networks, where it is not the first argument
     assert set(kind.options) == set(parameters[1:]) - {"kwargs", *only_python}
 
 
@@ -251,6 +252,14 @@ def test_networks_of_maps_have_their_own_options():
     assert make_learner(recipe).network.filters == 8
     with pytest.raises(ValueError, match="network of relation has no option features"):
         changed(recipes.Recipe(), {"learner": "relation", "features": "mean"})
+
+
+def test_networks_with_fast_weights_are_as_wide_as_the_way():
+    recipe = changed(Recipe(), {"learner": "metanet", "way": 7, "filters": 8, "units": 3})
+    learner = make_learner(recipe)
+    assert (learner.network.way, learner.network.filters, learner.units) == (7, 8, 3)
+    with pytest.raises(ValueError, match="network of metanet has no option downsampling"):
+        changed(recipe, {"downsampling": "stride"})
 
 
 def test_options_of_siamese_networks():

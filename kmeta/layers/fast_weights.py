@@ -71,8 +71,9 @@ class TaskFastWeights(_Generator):
         inputs = preprocess(gradients, PREPROCESSING)
 
         def step(i, state, _):
-            hidden, memory = lstm_step(inputs[i], *state[:2], kernel, bias)
-            return [hidden, memory, state[2] + last[i] * ops.matmul(hidden, out_kernel)]
+            hidden, memory, out = state
+            hidden, memory = lstm_step(inputs[i], hidden, memory, kernel, bias)
+            return [hidden, memory, out + last[i] * ops.matmul(hidden, out_kernel)]
 
         start = ops.zeros((ops.shape(gradients)[1], self.units), gradients.dtype)
         state = [start, start, start[:, :1]]
@@ -107,6 +108,7 @@ class ExampleFastWeights(_Generator):
         return self.by_coordinates(gradients)
 
     def generate(self, gradients, first, first_bias, second, second_bias, out_kernel, out_bias):
+        """The network's output, all items and coordinates alike."""
         x = preprocess(ops.reshape(gradients, (-1,)), PREPROCESSING)
         x = ops.relu(affine([x], first, first_bias))
         x = ops.relu(affine([x], second, second_bias))
