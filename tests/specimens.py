@@ -117,9 +117,10 @@ SPECIMENS = {
     ),
     "MetaNetwork": Specimen(
         lambda: kmeta.MetaNetwork(
-            kmeta.layers.AugmentedConvNet(WAY, filters=6, blocks=3, features=8), units=5
+            kmeta.layers.AugmentedConvNet(WAY, filters=8, blocks=2, features=16), units=10
         ),
         renumber=renumber_heads,
         sequence=True,
+        steps=50,
     ),
 }
