@@ -19,6 +19,7 @@ _HOMES = {
     "MatchingNetwork": "kmeta.learners.metric.matching",
     "MemoryAugmentedNetwork": "kmeta.learners.memory.memory_augmented",
     "MetaLearner": "kmeta.learners.meta_learner",
+    "MetaNetwork": "kmeta.learners.memory.meta_network",
     "Pairs": "kmeta.episode",
     "PrototypicalNetwork": "kmeta.learners.metric.prototypical",
     "RelationNetwork": "kmeta.learners.metric.relation",

@@ -57,6 +57,12 @@ def renumber_labels(learner, order):
     kernel.assign(ops.take(kernel, rows, axis=0))
 
 
+def renumber_heads(learner, order):
+    """Of the base learner and of the embedding."""
+    for network in (learner.network, learner.embedding):
+        network.kernels[-1].assign(ops.take(network.kernels[-1], order, axis=-1))
+
+
 def _memory(cell):
     embedding = keras.Sequential(
         [
@@ -108,5 +114,13 @@ SPECIMENS = {
     "LSTMMetaLearner": Specimen(
         lambda: kmeta.LSTMMetaLearner(_network(), inner_steps=3, units=5),
         renumber=renumber_outputs,
+    ),
+    "MetaNetwork": Specimen(
+        lambda: kmeta.MetaNetwork(
+            kmeta.layers.AugmentedConvNet(WAY, filters=8, blocks=2, features=16), units=10
+        ),
+        renumber=renumber_heads,
+        sequence=True,
+        steps=50,
     ),
 }

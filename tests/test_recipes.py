@@ -53,6 +53,7 @@ def test_the_table_has_every_option_of_a_learner(kind):
     only_python |= {"alpha_initializer", "bias_initializer"}
     only_python |= {"inner_loss", "seed"}  # recipes make classifiers; their seed is another
     only_python |= {"way"} if kind.sequences else set()  # that of the tasks
+    only_python |= {"embedding"}  # of Meta Networks, where it is not the first argument
     assert set(kind.options) == set(parameters[1:]) - {"kwargs", *only_python}
 
 
@@ -287,6 +288,14 @@ def test_networks_of_maps_have_their_own_options():
     assert make_learner(recipe).network.filters == 8
     with pytest.raises(ValueError, match="network of relation has no option features"):
         changed(recipes.Recipe(), {"learner": "relation", "features": "mean"})
+
+
+def test_networks_with_fast_weights_are_as_wide_as_the_way():
+    recipe = changed(Recipe(), {"learner": "metanet", "way": 7, "filters": 8, "units": 3})
+    learner = make_learner(recipe)
+    assert (learner.network.way, learner.network.filters, learner.units) == (7, 8, 3)
+    with pytest.raises(ValueError, match="network of metanet has no option downsampling"):
+        changed(recipe, {"downsampling": "stride"})
 
 
 def test_options_of_siamese_networks():

@@ -71,7 +71,7 @@ LEARNER_OPTIONS = {
         "help": "such pictures outside training",
     },
     "inner_optimizer": {"choices": ("adam", "sgd"), "help": "of the inner steps"},
-    "units": {"type": count, "metavar": "N", "help": "of the LSTM that updates the network"},
+    "units": {"type": count, "metavar": "N", "help": "of the LSTM that makes updates or weights"},
 }
 
 

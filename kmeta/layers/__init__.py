@@ -1,7 +1,9 @@
 """Keras layers."""
 
+from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.batch_normalization import BatchNormalization
 from kmeta.layers.conv4 import Conv4
+from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
 from kmeta.layers.full_context import QueryContext, SupportContext
 from kmeta.layers.koch import KochConvNet
 from kmeta.layers.learned_optimizer import LearnedOptimizer
@@ -9,8 +11,10 @@ from kmeta.layers.memory_cell import MemoryCell
 from kmeta.layers.relation import RelationEmbedding, RelationModule
 
 __all__ = [
+    "AugmentedConvNet",
     "BatchNormalization",
     "Conv4",
+    "ExampleFastWeights",
     "KochConvNet",
     "LearnedOptimizer",
     "MemoryCell",
@@ -18,4 +22,5 @@ __all__ = [
     "RelationEmbedding",
     "RelationModule",
     "SupportContext",
+    "TaskFastWeights",
 ]

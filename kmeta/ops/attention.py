@@ -10,6 +10,11 @@ def valid_items(labels):
     return ops.any(labels > 0, axis=-1)
 
 
+def masked_softmax(scores, valid):
+    """Softmax over the last axis, with no weight where `valid` is False."""
+    return ops.softmax(ops.where(valid, scores, _NEVER), axis=-1)
+
+
 def attention_read(queries, memory, valid):
     """Read a memory by the softmax of dot products (Vinyals et al. 2016, appendix A.1).
 
@@ -24,8 +29,7 @@ def attention_read(queries, memory, valid):
         `[tasks, queries, features]`.
     """
     scores = ops.matmul(queries, ops.swapaxes(memory, -1, -2))
-    scores = ops.where(valid[:, None], scores, _NEVER)
-    return ops.matmul(ops.softmax(scores, axis=-1), memory)
+    return ops.matmul(masked_softmax(scores, valid[:, None]), memory)
 
 
 def label_log_probabilities(similarities, labels):

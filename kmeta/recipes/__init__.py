@@ -11,6 +11,7 @@ from kmeta.recipes import (
     maml,
     mann,
     matching,
+    metanet,
     prototypical,
     relation,
     reptile,
@@ -32,6 +33,7 @@ RECIPES = {
         reptile,
         lstm_meta_learner,
         mann,
+        metanet,
     )
     for recipe in module.RECIPES
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from kmeta.recipes.learners import LEARNERS
 
 NETWORK = ("filters", "downsampling", "features")
-NETWORK_OF_MAPS = ("filters",)
+OTHER_NETWORKS = {"maps": ("filters",), "augmented": ("filters",)}
 DATA_OPTIONS = ("size", "channels", "invert")
 PLAIN = ("rotations", "epochs", "learning_rate", "halve_every", "val_every", "seed", "head_stddev")
 SEQUENCES = {"shot": 10, "query": 0, "tasks_per_step": 16}
@@ -54,8 +54,8 @@ def _learner(recipe, options):
     if learner not in LEARNERS:
         raise ValueError(f"Learners are {', '.join(LEARNERS)}. Received: {learner!r}")
     if learner != recipe.learner:
-        both = (LEARNERS[learner].network, LEARNERS[recipe.learner].network)
-        if "maps" in both or "layer" in recipe.network:
+        both = {LEARNERS[learner].network, LEARNERS[recipe.learner].network}
+        if both & set(OTHER_NETWORKS) or "layer" in recipe.network:
             recipe = replace(recipe, network={})
         recipe = replace(recipe, learner=learner, learner_options={}, pairs=None)
         if LEARNERS[learner].sequences:
@@ -95,7 +95,7 @@ def _data(recipe, options):
 
 def _parts(recipe, options):
     network = _taken(options, NETWORK)
-    known = NETWORK_OF_MAPS if LEARNERS[recipe.learner].network == "maps" else NETWORK
+    known = OTHER_NETWORKS.get(LEARNERS[recipe.learner].network, NETWORK)
     known = () if "layer" in recipe.network else known
     for name in network:
         if name not in known:

@@ -10,7 +10,8 @@ class Kind(NamedTuple):
     network: what its first argument is: an "embedding", images to features, `kmeta.layers.Conv4`
         if the recipe's network names no other `layer`; a "classifier", images to logits of `way`
         classes, the same with a dense layer; or "maps", images to feature maps,
-        `kmeta.layers.RelationEmbedding`.
+        `kmeta.layers.RelationEmbedding`; or "augmented", `kmeta.layers.AugmentedConvNet` of `way`
+        classes.
     options: the constructor's other arguments.
     sequences: whether it is trained and scored on `kmeta.data.SequenceEpisodes`.
     """
@@ -50,4 +51,5 @@ LEARNERS = {
         "classifier",
         ("inner_steps", "test_inner_steps", "units", "bn_mode", "remat"),
     ),
+    "metanet": Kind("MetaNetwork", "augmented", ("units",)),
 }

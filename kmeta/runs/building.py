@@ -6,6 +6,13 @@ import kmeta
 from kmeta import layers
 from kmeta.recipes.learners import LEARNERS
 
+LAYERS = {  # by `Kind.network`
+    "embedding": "Conv4",
+    "classifier": "Conv4",
+    "maps": "RelationEmbedding",
+    "augmented": "AugmentedConvNet",
+}
+
 
 def make_learner(recipe):
     """Return the learner of a recipe, not yet built, with weights drawn by the recipe's seed.
@@ -15,7 +22,9 @@ def make_learner(recipe):
     keras.utils.set_random_seed(recipe.seed)
     kind = LEARNERS[recipe.learner]
     options = dict(recipe.network)
-    layer = options.pop("layer", "RelationEmbedding" if kind.network == "maps" else "Conv4")
+    layer = options.pop("layer", LAYERS[kind.network])
+    if kind.network == "augmented":
+        options["way"] = recipe.train.way
     network = getattr(layers if hasattr(layers, layer) else keras.layers, layer)(**options)
     if kind.network == "classifier":
         network = keras.Sequential([network, _head(recipe)])

@@ -1,0 +1,78 @@
+"""The convolutional network of Meta Networks, whose weights may be joined by fast ones."""
+
+import keras
+
+from kmeta.ops import fast_weights
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class AugmentedConvNet(keras.layers.Layer):
+    """Convolutions, a dense layer and a head, without biases (Munkhdalai & Yu 2017, section 4.1).
+
+    Blocks of 3x3 convolution, ReLU and 2x2 max-pooling that keeps odd rows; a dense layer of
+    `features`; a head of `way` classes. It holds slow weights. Given fast weights beside them, a
+    hidden layer is `ReLU(slow(x)) + ReLU(fast(x))`, and the logits are the sum of both.
+
+    Args:
+        way: classes.
+        filters: channels of every convolution.
+        blocks: number of convolutions.
+        features: outputs of the dense layer.
+        initializer: name of the Keras initializer of all kernels.
+
+    Input: `[items, height, width, channels]`; `fast`, a list like `kernels`, see
+        `kmeta.ops.fast_weights`.
+    Output: logits `[items, way]`.
+
+    Raises:
+        ValueError: if an argument is no positive integer.
+
+    Deviations: the paper draws weights from U(-0.1, 0.1); `"lecun_normal"` is what the authors'
+    code does.
+    """
+
+    def __init__(
+        self, way=5, filters=64, blocks=5, features=64, initializer="lecun_normal", **kwargs
+    ):
+        super().__init__(**kwargs)
+        sizes = {"way": way, "filters": filters, "blocks": blocks, "features": features}
+        for name, value in sizes.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
+                )
+        self.way = way
+        self.filters = filters
+        self.blocks = blocks
+        self.features = features
+        self.initializer = initializer
+        self.kernels = []
+
+    def build(self, input_shape):
+        if len(input_shape) != 4:
+            raise ValueError(
+                "AugmentedConvNet expects images `[items, height, width, channels]`. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        _, height, width, channels = input_shape
+        for i in range(self.blocks):
+            self._add(f"conv_{i}", (3, 3, channels, self.filters))
+            height, width, channels = -(-height // 2), -(-width // 2), self.filters
+        self._add("dense", (height * width * channels, self.features))
+        self._add("head", (self.features, self.way))
+
+    def _add(self, name, shape):
+        self.kernels.append(self.add_weight(shape=shape, initializer=self.initializer, name=name))
+
+    def call(self, x, fast=None):
+        return fast_weights.logits(x, self.kernels, fast)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "way": self.way,
+            "filters": self.filters,
+            "blocks": self.blocks,
+            "features": self.features,
+            "initializer": self.initializer,
+        }

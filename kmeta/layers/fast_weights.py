@@ -1,0 +1,115 @@
+"""What makes fast weights of gradients in Meta Networks: one row for each coordinate."""
+
+import keras
+from keras import ops
+
+from kmeta.ops import differentiation
+from kmeta.ops.fast_weights import affine, lstm_step
+from kmeta.ops.learned_optimizer import preprocess
+
+PREPROCESSING = 7.0  # powers of e below 1 that are told apart
+TOGETHER = 4096  # coordinates computed at once, which bounds the memory
+
+
+class _Generator(keras.layers.Layer):
+    """Base: weights shared by all coordinates, U(-0.1, 0.1), biases of zero."""
+
+    def __init__(self, units=20, **kwargs):
+        super().__init__(**kwargs)
+        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+            raise ValueError(
+                f"Argument `units` must be a positive integer. Received: units={units!r}"
+            )
+        self.units = units
+
+    def _kernel(self, name, *shape):
+        uniform = keras.initializers.RandomUniform(-0.1, 0.1)
+        return self.add_weight(shape=shape, initializer=uniform, name=name)
+
+    def _bias(self, name, size):
+        return self.add_weight(shape=(size,), initializer="zeros", name=name)
+
+    def by_coordinates(self, gradients, *rest):
+        """`generate(gradients, *rest, *weights)`, for any number of coordinates."""
+        given = [*rest, *differentiation.read(self.trainable_variables)]
+        return differentiation.by_columns(
+            lambda gradients, given: self.generate(gradients, *given), gradients, given, TOGETHER
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class TaskFastWeights(_Generator):
+    """`d`: the fast weights of a task, by an LSTM over its items' gradients.
+
+    `Q* = d(G, grad_1 .. grad_T)` (Munkhdalai & Yu 2017, algorithm 1): the last output of an LSTM
+    and a linear layer, on gradients that are preprocessed as in the learned optimizer.
+
+    Args:
+        units: of the LSTM.
+
+    Input: gradients `[items, coordinates]`; `valid`, `[items]`, 1, or 0 for items to skip.
+    Output: `[coordinates]`.
+    """
+
+    def build(self, *_):
+        self.kernel = self._kernel("kernel", 2 + self.units, 4 * self.units)
+        self.bias = self._bias("bias", 4 * self.units)
+        self.out_kernel = self._kernel("out_kernel", self.units, 1)
+        self.out_bias = self._bias("out_bias", 1)
+
+    def call(self, gradients, valid):
+        items = ops.shape(valid)[0]
+        place = ops.arange(items, dtype=valid.dtype) + ops.cast(items, valid.dtype) * (1 - valid)
+        last = ops.one_hot(ops.cast(ops.sum(valid), "int32") - 1, items, dtype=valid.dtype)
+        return self.by_coordinates(ops.take(gradients, ops.argsort(place), axis=0), last)
+
+    def generate(self, gradients, last, kernel, bias, out_kernel, out_bias):
+        """The output after the item that `last` marks: those to skip come after it."""
+        inputs = preprocess(gradients, PREPROCESSING)
+
+        def step(i, state, _):
+            hidden, memory, out = state
+            hidden, memory = lstm_step(inputs[i], hidden, memory, kernel, bias)
+            return [hidden, memory, out + last[i] * ops.matmul(hidden, out_kernel)]
+
+        start = ops.zeros((ops.shape(gradients)[1], self.units), gradients.dtype)
+        state = [start, start, start[:, :1]]
+        items = gradients.shape[0] or ops.shape(gradients)[0]
+        *_, out = differentiation.repeat(step, items, state, unroll=True)
+        return ops.squeeze(out + out_bias, axis=-1)
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class ExampleFastWeights(_Generator):
+    """`m`: the fast weights of each item, by a network of three layers.
+
+    `W*_i = m(Z, grad_i)` (Munkhdalai & Yu 2017, algorithm 1), on gradients that are preprocessed as
+    in the learned optimizer.
+
+    Args:
+        units: of both hidden layers.
+
+    Input: gradients `[items, coordinates]`.
+    Output: `[items, coordinates]`.
+    """
+
+    def build(self, *_):
+        self.first = self._kernel("first", 2, self.units)
+        self.first_bias = self._bias("first_bias", self.units)
+        self.second = self._kernel("second", self.units, self.units)
+        self.second_bias = self._bias("second_bias", self.units)
+        self.out_kernel = self._kernel("out_kernel", self.units, 1)
+        self.out_bias = self._bias("out_bias", 1)
+
+    def call(self, gradients):
+        return self.by_coordinates(gradients)
+
+    def generate(self, gradients, first, first_bias, second, second_bias, out_kernel, out_bias):
+        """The network's output, all items and coordinates alike."""
+        x = preprocess(ops.reshape(gradients, (-1,)), PREPROCESSING)
+        x = ops.relu(affine([x], first, first_bias))
+        x = ops.relu(affine([x], second, second_bias))
+        return ops.reshape(ops.matmul(x, out_kernel) + out_bias, ops.shape(gradients))
