@@ -74,6 +74,8 @@ class MetaLearner(keras.Model):
             input_shape = input_shape.image_shape
         self.image_shape = tuple(int(size) for size in input_shape)
         self.feature_shape = self.network(keras.KerasTensor((None, *self.image_shape))).shape[1:]
+        if not self.network.trainable:  # a loaded one has not told this to its parts
+            self.network.trainable = False
         self.built = True
 
     def get_build_config(self):

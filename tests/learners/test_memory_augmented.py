@@ -177,27 +177,26 @@ def test_fit_on_sequences_trains_every_step():
 
 
 def recall(cell):
-    """Accuracy at the instances of a class, of patterns of 16 signs that are new in every task."""
-    numbers = np.random.default_rng(0)
-    patterns = numbers.choice([-1.0, 1.0], size=(3000, 16)).astype("float32")
-    data = kmeta.data.from_arrays(patterns.repeat(4, axis=0), np.arange(3000).repeat(4))
-    options = {"way": 5, "instances": 4, "tasks_per_step": 32}
+    """Accuracy at the instances of a class, of patterns of 32 signs that are new in every task."""
+    patterns = np.random.default_rng(0).choice([-1.0, 1.0], size=(3000, 32)).astype("float32")
+    data = kmeta.data.from_arrays(patterns.repeat(10, axis=0), np.arange(3000).repeat(10))
     keras.utils.set_random_seed(0)
     learner = kmeta.MemoryAugmentedNetwork(keras.layers.Identity(), 5, cell)
-    learner.compile(keras.optimizers.Adam(1e-3, global_clipnorm=10.0), jit_compile=False)
-    learner.fit(kmeta.data.SequenceEpisodes(data, steps=4000, **options), verbose=0)
-    tests = kmeta.data.SequenceEpisodes(data, steps=20, seed=1, **options)
+    learner.compile(keras.optimizers.Adam(3e-3, global_clipnorm=10.0), jit_compile=False)
+    learner.fit(kmeta.data.SequenceEpisodes(data, steps=600), verbose=0)
+    tests = kmeta.data.SequenceEpisodes(data, steps=20, seed=1)
     accuracies = [accuracy for accuracy, _ in kmeta.evaluate(learner, tests, verbose=0).instances]
     return learner.count_params(), accuracies
 
 
 @pytest.mark.slow
 def test_recalls_what_an_lstm_of_equal_size_does_not():
+    """Both in about two minutes on two cores, three quarters of it for the memory."""
     size, memory = recall(MemoryCell(64, 32, 24, 4, scale=8.0))
-    baseline_size, baseline = recall(keras.layers.LSTMCell(104))
-    assert abs(size - baseline_size) < 0.05 * size
-    assert min(memory[1:]) > 0.8
-    assert max(baseline[1:]) < 0.5
+    baseline_size, baseline = recall(keras.layers.LSTMCell(103))
+    assert abs(size - baseline_size) < 0.02 * size
+    assert memory[-1] > 0.8
+    assert max(baseline) < 0.5
 
 
 def test_names_of_cells_are_those_of_the_paper():
