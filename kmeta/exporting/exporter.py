@@ -94,15 +94,24 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
 
 def _write(classifier, images, folder):
     """Write all files but the manifest; returns the manifest's `signatures`."""
-    from kmeta.exporting import endpoints, onnx_model, samples, saved_model  # TensorFlow loads here
+    from kmeta.exporting import (  # TensorFlow loads here
+        endpoints,
+        onnx_model,
+        samples,
+        saved_model,
+        warmup,
+    )
 
     probabilities = endpoints.reference(classifier, images)
     table = endpoints.table(classifier)
     functions = saved_model.trace(table)
-    np.savez(folder / "sample.npz", **samples.make(classifier, functions, images, probabilities))
+    sample = samples.make(classifier, functions, images, probabilities)
+    np.savez(folder / "sample.npz", **sample)
     if "adapt" in table:
         np.savez(folder / "state.npz", **samples.state(classifier))
-    saved_model.save(functions, os.fspath(folder / "saved_model" / "1"), classifier.class_names)
+    model = folder / "saved_model" / "1"
+    saved_model.save(functions, os.fspath(model), classifier.class_names)
+    warmup.save(functions, sample, model)
     metadata = manifest.essentials(classifier)
     signatures = {}
     for name, endpoint in table.items():
