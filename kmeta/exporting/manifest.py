@@ -89,9 +89,10 @@ def write(folder, classifier, signatures, differences, tolerance):
         },
         "versions": _versions(),
         "files": {
-            path.relative_to(folder).as_posix(): fingerprint(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            name: fingerprint(folder / name)
+            for name in sorted(
+                path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+            )
         },
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)

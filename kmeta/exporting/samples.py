@@ -24,12 +24,14 @@ def make(classifier, functions, images, probabilities):
     """
     sample = {"images": images, "probabilities": probabilities}
     inputs = _inputs(classifier, functions, images)
-    for name in functions.keys() - {"serving_default"}:
-        specs = functions[name].structured_input_signature[0]
+    for name, function in functions.items():
+        if name == "serving_default":
+            continue
+        specs = function.structured_input_signature[0]
         known = inputs | state(classifier) if name == "classify" else inputs
         given = {spec.name: known[spec.name] for spec in specs}
         with tf.device("/cpu:0"):
-            outputs = functions[name](*(tf.constant(given[s.name], s.dtype) for s in specs))
+            outputs = function(*(tf.constant(given[s.name], s.dtype) for s in specs))
         given.update({n: x.numpy() for n, x in outputs.items() if x.dtype.is_floating})
         sample.update({f"{name}/{n}": value for n, value in given.items()})
     return sample

@@ -95,11 +95,11 @@ class FewShotClassifier:
         """`(labels, scores)`, the likeliest class of each image and its probability, as lists."""
         probabilities = self.predict(images)
         scores = probabilities.max(axis=-1)
-        names = [self.class_names[i] for i in probabilities.argmax(axis=-1)]
-        known = scores >= np.float32(self.threshold)
-        return [
-            n if k else self.unknown for n, k in zip(names, known, strict=True)
-        ], scores.tolist()
+        labels = [
+            self.class_names[index] if score >= np.float32(self.threshold) else self.unknown
+            for index, score in zip(probabilities.argmax(axis=-1), scores, strict=True)
+        ]
+        return labels, scores.tolist()
 
     def add_class(self, name, images):
         """Learn one more class, the last of `class_names`.

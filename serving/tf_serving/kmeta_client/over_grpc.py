@@ -1,5 +1,8 @@
 """TensorFlow Serving's gRPC interface, by the official stubs."""
 
+# The stubs make their classes when they are imported, and are an extra.
+# pyright: reportAttributeAccessIssue=false, reportMissingImports=false
+
 import grpc
 import numpy as np
 from tensorflow_serving.apis import (
