@@ -56,7 +56,7 @@ setup(
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "test": ["pytest>=8.4"],
+        "test": ["pytest>=8.4", "tensorflow-serving-api>=2.21,<2.22"],
         "lint": ["ruff>=0.14", "pyright[nodejs]>=1.1.400"],
     },
     entry_points={"console_scripts": ["kmeta = kmeta.cli.main:main"]},

@@ -3,27 +3,41 @@
 import keras
 from keras import ops, tree
 
+UNKNOWN = "unknown"  # the label of an image whose score is below the threshold
+
 
 @keras.saving.register_keras_serializable("kmeta")
 class Classifier(keras.Model):
     """A learner adapted to one support set: images in, probabilities out.
 
     Holds copies of all it needs as constants, so that training the learner further does not change
-    it. Save it with `classifier.save("name.keras")`, deploy it with `kmeta.export`.
+    it, and of all that adapting again needs, which `kmeta.export` offers beside. Save it with
+    `classifier.save("name.keras")`, deploy it with `kmeta.export`.
 
     Input: `[batch, ...]` float images in [0, 1], or uint8.
     Output: probabilities `[batch, way]`, columns in the order of `class_names`.
+
+    temperature: divides the logits; above 1 for a learner that is surer than it is right.
+    threshold: an exported classifier calls an image "unknown" whose largest probability is below;
+        0 for never.
+
+    Raises:
+        ValueError: if `temperature` or `threshold` is out of range, or a class is called "unknown"
+            where images may be called that too.
     """
 
-    def __init__(self, learner, state, class_names, **kwargs):
+    def __init__(self, learner, state, class_names, temperature=1.0, threshold=0.0, **kwargs):
         super().__init__(trainable=False, **kwargs)
+        _check_options(temperature, threshold, class_names)
         self._get_learner = lambda: learner  # hidden from Keras: only the copies below are weights
         self.class_names = list(class_names)
+        self.temperature = float(temperature)
+        self.threshold = float(threshold)
         self.image_shape = learner.image_shape
         self._structure = tree.pack_sequence_as(state, list(range(len(tree.flatten(state)))))
         self._state = [self._constant(f"state_{i}", x) for i, x in enumerate(tree.flatten(state))]
         self._weights_copy = [
-            self._constant(f"weight_{i}", x) for i, x in enumerate(learner.deployed_weights())
+            self._constant(f"weight_{i}", x) for i, x in enumerate(_weights(learner))
         ]
         self.built = True
 
@@ -52,15 +66,38 @@ class Classifier(keras.Model):
             self._structure, [ops.convert_to_tensor(x) for x in self._state]
         )
 
-    def call(self, images, training=None):
-        del training
+    def own_weights(self):
+        """While inside, the learner computes with this classifier's copies of its weights."""
+        return keras.StatelessScope(zip(_weights(self.learner), self._weights_copy, strict=True))
+
+    def logits(self, images):
+        """Logits `[batch, way]`, not divided by the temperature."""
         images = ops.convert_to_tensor(images)
         if keras.backend.standardize_dtype(images.dtype) == "uint8":
             images = ops.cast(images, "float32") / 255.0
-        mapping = zip(self.learner.deployed_weights(), self._weights_copy, strict=True)
-        with keras.StatelessScope(mapping):
+        with self.own_weights():
             logits = self.learner.classify(self.state, ops.expand_dims(images, 0), training=False)
-        return ops.softmax(ops.squeeze(logits, 0), axis=-1)
+        return ops.squeeze(logits, 0)
+
+    def call(self, images, training=None):
+        del training
+        return ops.softmax(self.logits(images) / self.temperature, axis=-1)
+
+    def with_options(self, temperature=None, threshold=None):
+        """A copy with another temperature or threshold.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        other = Classifier(
+            self.learner,
+            self.state,
+            self.class_names,
+            self.temperature if temperature is None else temperature,
+            self.threshold if threshold is None else threshold,
+        )
+        other.set_weights(self.get_weights())  # the learner may have changed since
+        return other
 
     def get_build_config(self):
         return {"input_shape": (None, *self.image_shape)}
@@ -75,6 +112,8 @@ class Classifier(keras.Model):
             "structure": self._structure,
             "specs": [(tuple(x.shape), x.dtype) for x in self._state],
             "class_names": self.class_names,
+            "temperature": self.temperature,
+            "threshold": self.threshold,
         }
 
     @classmethod
@@ -85,3 +124,26 @@ class Classifier(keras.Model):
         state = tree.map_structure(lambda i: leaves[i], config.pop("structure"))
         config.pop("trainable", None)
         return cls(learner, state, **config)
+
+
+def _weights(learner):
+    """All weights of a learner; first those by which it classifies."""
+    deployed = learner.deployed_weights()
+    known = {id(weight) for weight in deployed}
+    return deployed + [weight for weight in learner.weights if id(weight) not in known]
+
+
+def _check_options(temperature, threshold, class_names):
+    if not 0 < temperature < float("inf"):
+        raise ValueError(
+            f"Argument `temperature` must be a positive number. Received: {temperature!r}"
+        )
+    if not 0 <= threshold <= 1:
+        raise ValueError(
+            f"Argument `threshold` must be a probability, from 0 to 1. Received: {threshold!r}"
+        )
+    if threshold > 0 and UNKNOWN in class_names:
+        raise ValueError(
+            f"With a threshold above 0, no class may be called '{UNKNOWN}'. "
+            f"Received: class_names={list(class_names)}"
+        )

@@ -23,7 +23,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "classifier": {"layers", "ops", "episode", "images"},
     "evaluation": {"learners", "classifier", "data", "episode", "images", "ops"},
     "one_shot_runs": {"learners", "data"},
-    "exporting": {"kmeta", "learners", "classifier", "images"},
+    "exporting": {"kmeta", "learners", "classifier", "episode", "images"},
     "recipes": set(),
     "runs": {"recipes", "evaluation", "learners", "layers", "data", "classifier", "kmeta"},
     "cli": {

@@ -67,11 +67,17 @@ class Bundle:
         self.manifest = manifest
         self.class_names = manifest["class_names"]
         self.image_shape = tuple(manifest["input"]["shape"][1:])
+        self._state = {}
+        file, self._name = "classifier.onnx", "images"
+        if file not in manifest["files"]:  # classes were added after the export
+            file, self._name = "classify.onnx", "queries"
+            with np.load(self.path / manifest["state"]["file"]) as state:
+                self._state = dict(state)
         self._session = onnxruntime.InferenceSession(
-            self.path / "classifier.onnx", providers=["CPUExecutionProvider"]
+            self.path / file, providers=["CPUExecutionProvider"]
         )
         carried = self._session.get_modelmeta().custom_metadata_map
-        if json.loads(carried["kmeta.class_names"]) != self.class_names:
+        if not self._state and json.loads(carried["kmeta.class_names"]) != self.class_names:
             raise ValueError(
                 f"The bundle '{self.path}' is damaged: the class names in manifest.json are not "
                 "those in classifier.onnx"
@@ -97,7 +103,7 @@ class Bundle:
         return np.concatenate([self._run(images[i : i + batch_size]) for i in starts])
 
     def _run(self, images):
-        return self._session.run(["probabilities"], {"images": images})[0]
+        return self._session.run(["probabilities"], {self._name: images, **self._state})[0]
 
     def __repr__(self):
         return f"Bundle('{self.path}', class_names={self.class_names})"

@@ -15,32 +15,40 @@ class ExportReport:
     """What `kmeta.export` wrote.
 
     path: the bundle's folder, absolute.
-    saved_model_difference, onnx_difference: largest absolute difference of a probability from
-        Keras on the sample.
+    saved_model_difference, onnx_difference: largest difference from Keras on the sample, over all
+        signatures.
     size: of all files, in bytes.
+    not_in_onnx: signatures that only the SavedModel has, with the operations that ONNX lacks.
     """
 
     path: pathlib.Path
     saved_model_difference: float
     onnx_difference: float
     size: int
+    not_in_onnx: dict
 
     def __str__(self):
-        return (
+        text = (
             f"Bundle {self.path}: {self.size / 1e6:.2f} MB, largest difference from Keras "
             f"{self.saved_model_difference:.1e} (SavedModel), {self.onnx_difference:.1e} (ONNX)"
         )
+        for name, operations in self.not_in_onnx.items():
+            text += f"; only in the SavedModel: {name} (ONNX lacks {', '.join(operations)})"
+        return text
 
 
 def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
     """Write a classifier as a bundle that runs without kmeta and without Keras.
 
-    The bundle holds `saved_model/1/` (signature `serving_default`: `images` to `probabilities`),
-    `classifier.onnx` (the same names), `sample.npz` (`images` and the `probabilities` that Keras
-    gives for them) and `manifest.json` (see `kmeta.exporting.manifest`). Images are float32
-    `[batch, *image_shape]` in [0, 1], probabilities `[batch, way]`.
+    The bundle holds `saved_model/1/`, with the signatures of `kmeta.exporting.endpoints`; the same
+    as ONNX, `classifier.onnx` (`serving_default`), `embed.onnx`, `adapt.onnx`, `classify.onnx` and
+    `episode.onnx`; `state.npz`, the classes of a metric learner, to which others can be added;
+    `sample.npz` (inputs, and what Keras makes of them) and `manifest.json` (see
+    `kmeta.exporting.manifest`). Images are float32 `[batch, *image_shape]` in [0, 1],
+    probabilities `[batch, way]`. `episode` adapts by gradients where the learner does, which ONNX
+    cannot express: then it is in the SavedModel only.
 
-    Both models are loaded in a fresh process that can import neither kmeta nor Keras, and compared
+    All models are loaded in a fresh process that can import neither kmeta nor Keras, and compared
     with Keras on the sample. Only then does the bundle appear at `directory`, as a whole: after an
     error, or when the process is killed, what was at `directory` before is still there.
 
@@ -52,7 +60,8 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
             every time. A single image is taken twice, to verify a batch.
         overwrite: replace the bundle that is at `directory`. A folder that holds other things is
             never replaced.
-        tolerance: largest absolute difference of a probability allowed.
+        tolerance: largest absolute difference of a probability allowed; of embeddings and of the
+            state, relative to the largest number in them where that is above 1.
 
     Returns:
         `ExportReport`.
@@ -70,25 +79,56 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
     images = _sample(sample, classifier.image_shape)
     directory = place.check(directory, overwrite)
     with place.building(directory) as folder:
-        _write(classifier, images, folder)
+        signatures = _write(classifier, images, folder)
         differences = parity.measure(folder, tolerance)
-        manifest.write(folder, classifier, differences, tolerance)
+        manifest.write(folder, classifier, signatures, differences, tolerance)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return ExportReport(directory, differences["saved_model"], differences["onnx"], size)
+    return ExportReport(
+        directory,
+        parity.largest(differences["saved_model"]),
+        parity.largest(differences["onnx"]),
+        size,
+        {n: s["onnx_lacks"] for n, s in signatures.items() if s.get("onnx_lacks")},
+    )
 
 
 def _write(classifier, images, folder):
-    from kmeta.exporting import endpoints, onnx_model  # TensorFlow loads here
+    """Write all files but the manifest; returns the manifest's `signatures`."""
+    from kmeta.exporting import (  # TensorFlow loads here
+        endpoints,
+        onnx_model,
+        samples,
+        saved_model,
+        warmup,
+    )
 
     probabilities = endpoints.reference(classifier, images)
-    np.savez(folder / "sample.npz", images=images, probabilities=probabilities)
     table = endpoints.table(classifier)
-    endpoints.save(table, os.fspath(folder / "saved_model" / "1"))
-    onnx_model.save(
-        table["serving_default"],
-        os.fspath(folder / "classifier.onnx"),
-        metadata=manifest.essentials(classifier),
-    )
+    functions = saved_model.trace(table)
+    sample = samples.make(classifier, functions, images, probabilities)
+    np.savez(folder / "sample.npz", **sample)
+    if "adapt" in table:
+        np.savez(folder / "state.npz", **samples.state(classifier))
+    model = folder / "saved_model" / "1"
+    saved_model.save(functions, os.fspath(model), classifier.class_names)
+    warmup.save(functions, sample, model)
+    metadata = manifest.essentials(classifier)
+    signatures = {}
+    for name, endpoint in table.items():
+        signatures[name] = saved_model.describe(functions[name])
+        if not endpoint.onnx:
+            continue
+        file = "classifier.onnx" if name == "serving_default" else f"{name}.onnx"
+        lacking = onnx_model.derivatives(functions[name]) if name == "episode" else []
+        try:
+            if not lacking:
+                onnx_model.save(endpoint, os.fspath(folder / file), metadata)
+        except onnx_model.NotInOnnx as error:
+            if name != "episode":
+                raise
+            lacking = error.operations
+        signatures[name] |= {"onnx_lacks": lacking} if lacking else {"onnx": file}
+    return signatures
 
 
 def _check_classifier(classifier):

@@ -1,15 +1,23 @@
 """`manifest.json`: what a bundle is, what it was made of and by what it can be checked.
 
 Keys:
-    format, format_version: `"kmeta.bundle"` and the version of this list, 1.
+    format, format_version: `"kmeta.bundle"` and the version of this list, 2. Version 1 had neither
+        `state` nor `rejection`, and of `signatures` the names only.
     learner: `class_name` as registered with Keras, and its `config`, null where it has none.
     bn_mode: the statistics of batch normalisation in the classifier.
     input: `name`, `dtype`, `shape` (null is the batch) and `scaling`, in words.
     output: `name`, `dtype`, `shape`.
     class_names: of the columns of the output.
-    signatures: of the SavedModel.
-    parity: largest absolute differences from Keras on the sample, `saved_model` and `onnx`, and
-        the `tolerance` they were held to.
+    rejection: `temperature`, which divides the logits; `threshold` and `unknown`, the label of an
+        image whose largest probability is below it.
+    signatures: of the SavedModel, by name: `inputs` and `outputs`, each `dtype` and `shape` by
+        name, and `onnx`, the file that has it, or `onnx_lacks`, the operations because of which
+        there is none.
+    state: null where classes cannot be added. Else `file`, with the tensors that `classify` takes
+        beside queries, and `rows`: `"items"` if these are support items, with `labels`, or
+        `"classes"` (see `kmeta.exporting.portable`).
+    parity: largest differences from Keras on the sample, `saved_model` and `onnx`; the same for
+        each of the `signatures`; and the `tolerance` they were held to.
     versions: of the software that wrote the bundle.
     files: by path from the bundle's folder, sorted: `sha256` and `size` in bytes.
 """
@@ -20,10 +28,12 @@ import json
 import pathlib
 import platform
 
+from kmeta.exporting import parity
 from kmeta.images import SCALING
 
+UNKNOWN = "unknown"  # `kmeta.classifier.UNKNOWN`, without loading Keras
 FORMAT = "kmeta.bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEYS = {"input": dict, "output": dict, "class_names": list, "parity": dict, "files": dict}
 
 
@@ -32,6 +42,7 @@ def essentials(classifier):
     return {
         "kmeta.format_version": str(FORMAT_VERSION),
         "kmeta.class_names": json.dumps(classifier.class_names, ensure_ascii=False),
+        "kmeta.unknown": UNKNOWN,
         "kmeta.learner": _learner(classifier.learner)["class_name"],
         "kmeta.bn_mode": classifier.bn_mode,
         "kmeta.input_shape": json.dumps(list(classifier.image_shape)),
@@ -40,9 +51,13 @@ def essentials(classifier):
     }
 
 
-def write(folder, classifier, differences, tolerance):
+def write(folder, classifier, signatures, differences, tolerance):
     """Write the manifest of all files in `folder`."""
     class_names = classifier.class_names
+    state = None
+    if "classify" in signatures:
+        rows = "items" if "labels" in signatures["classify"]["inputs"] else "classes"
+        state = {"file": "state.npz", "rows": rows}
     manifest = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -60,13 +75,24 @@ def write(folder, classifier, differences, tolerance):
             "shape": [None, len(class_names)],
         },
         "class_names": class_names,
-        "signatures": ["serving_default"],
-        "parity": {**differences, "tolerance": tolerance},
+        "rejection": {
+            "temperature": classifier.temperature,
+            "threshold": classifier.threshold,
+            "unknown": UNKNOWN,
+        },
+        "signatures": signatures,
+        "state": state,
+        "parity": {
+            **{kind: parity.largest(found) for kind, found in differences.items()},
+            "signatures": differences,
+            "tolerance": tolerance,
+        },
         "versions": _versions(),
         "files": {
-            path.relative_to(folder).as_posix(): fingerprint(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            name: fingerprint(folder / name)
+            for name in sorted(
+                path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+            )
         },
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)

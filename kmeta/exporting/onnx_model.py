@@ -2,24 +2,43 @@
 
 import contextlib
 import logging
+import re
 
 import numpy as np
 import onnx
+import tensorflow as tf
 import tf2onnx
 
 OPSET = 15  # any from 13 to 18 converts; 15 runs on runtimes from 2021 on
+
+
+_DERIVATIVE = re.compile(r"Grad$|GradGrad$|GradientArgs$|Backprop")
+
+
+class NotInOnnx(ValueError):
+    """An endpoint has operations that ONNX lacks: `operations`, sorted names."""
+
+    def __init__(self, operations):
+        self.operations = sorted(operations)
+        super().__init__(
+            "Argument `classifier` must be made of operations that ONNX has. Received: a "
+            f"classifier that uses {', '.join(self.operations)}"
+        )
 
 
 def save(endpoint, path, metadata):
     """Convert an endpoint, check the outcome and write it to `path`.
 
     Args:
-        endpoint: `Endpoint`; inputs, outputs and free dimensions keep their names.
+        endpoint: `Endpoint`; inputs, outputs and free dimensions keep their names, and settings
+            become initialisers of their names, which `SessionOptions.add_initializer` of
+            onnxruntime can replace.
         path: of the file.
         metadata: dict of texts for the file's `metadata_props`.
 
     Raises:
-        ValueError: if the endpoint has operations that ONNX lacks, or the graph is not valid.
+        NotInOnnx: if the endpoint has operations that ONNX lacks.
+        ValueError: if the graph is not valid.
     """
     model = convert(endpoint)
     _check(model)
@@ -27,6 +46,12 @@ def save(endpoint, path, metadata):
         dimensions = tensor.type.tensor_type.shape.dim
         for index, name in endpoint.dimensions.get(tensor.name, {}).items():
             dimensions[index].dim_param = name
+    inputs = [given for given in model.graph.input if given.name not in endpoint.settings]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    for name, value in endpoint.settings.items():
+        value = onnx.numpy_helper.from_array(np.array(value, "float32"), name)
+        model.graph.initializer.append(value)
     model.graph.name = "classifier"
     model.producer_name = "kmeta"
     onnx.helper.set_model_props(model, metadata)
@@ -36,14 +61,29 @@ def save(endpoint, path, metadata):
 
 def convert(endpoint):
     """The endpoint as an ONNX model, as tf2onnx left it."""
+    count = len(endpoint.inputs)
+    settings = [tf.TensorSpec([], tf.float32, name=name) for name in endpoint.settings]
+
+    def function(*inputs):
+        return endpoint.function(
+            *inputs[:count], **dict(zip(endpoint.settings, inputs[count:], strict=True))
+        )
+
     with _silent("tf2onnx"):
         model, _ = tf2onnx.convert.from_function(
-            endpoint.function,
-            input_signature=endpoint.inputs,
+            tf.function(function, autograph=False),
+            input_signature=(*endpoint.inputs, *settings),
             opset=OPSET,
             custom_op_handlers={"Erfc": (_erfc, [])},
         )
     return model
+
+
+def derivatives(function):
+    """Operations of a traced endpoint that compute derivatives, sorted; ONNX lacks them all."""
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
+    return sorted({node.op for node in nodes if _DERIVATIVE.search(node.op)})
 
 
 def _erfc(graph, node, name, args):
@@ -61,18 +101,13 @@ def _erfc(graph, node, name, args):
 
 def _check(model):
     """tf2onnx leaves in the graph what it cannot convert and returns as if all were well."""
-    lacking = sorted(
-        {
-            node.op_type
-            for node in model.graph.node
-            if not onnx.defs.has(node.op_type, max_inclusive_version=OPSET, domain=node.domain)
-        }
-    )
+    lacking = {
+        node.op_type
+        for node in _nodes(model.graph)
+        if not onnx.defs.has(node.op_type, max_inclusive_version=OPSET, domain=node.domain)
+    }
     if lacking:
-        raise ValueError(
-            "Argument `classifier` must be made of operations that ONNX has. Received: a "
-            f"classifier that uses {', '.join(lacking)}"
-        )
+        raise NotInOnnx(lacking)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
@@ -80,6 +115,15 @@ def _check(model):
             "Argument `classifier` must convert to a valid ONNX graph. Received: a classifier "
             f"for which the checker of ONNX says: {error}"
         ) from error
+
+
+def _nodes(graph):
+    """The nodes of a graph and of those inside its loops and branches."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _nodes(inner)
 
 
 @contextlib.contextmanager

@@ -13,11 +13,12 @@ def measure(folder, tolerance):
     """Run the models of a bundle on its sample in a fresh process (`verify.py`).
 
     Args:
-        folder: with `saved_model/1`, `classifier.onnx` and `sample.npz`.
-        tolerance: largest absolute difference of a probability allowed.
+        folder: with `saved_model/1`, `*.onnx` and `sample.npz`.
+        tolerance: largest difference allowed.
 
     Returns:
-        `{"saved_model": d, "onnx": d}`, largest absolute differences from the sample's outputs.
+        `{"saved_model": {signature: d}, "onnx": {signature: d}}`, largest differences from the
+        sample's outputs.
 
     Raises:
         ValueError: if a difference is above the tolerance, or not a number.
@@ -32,7 +33,12 @@ def measure(folder, tolerance):
             f"(exit status {process.returncode}):\n{process.stderr[-2000:]}"
         )
     differences = json.loads(process.stdout.splitlines()[-1])
-    worst = {name: d for name, d in differences.items() if not d <= tolerance}
+    worst = {
+        f"{kind} {name}": d
+        for kind, found in differences.items()
+        for name, d in found.items()
+        if not d <= tolerance
+    }
     if worst:
         raise ValueError(
             "The exported models must agree with Keras within the tolerance; no bundle was "
@@ -42,3 +48,8 @@ def measure(folder, tolerance):
             "that"
         )
     return differences
+
+
+def largest(differences):
+    """The largest of `{signature: d}`."""
+    return max(differences.values())

@@ -280,5 +280,29 @@ def test_export_equals_the_classifier(learner, tmp_path):
 
     session = onnxruntime.InferenceSession(tmp_path / "bundle" / "classifier.onnx")
     for batch in (images[:1], images):
-        (probabilities,) = session.run(None, {"images": batch})
+        (probabilities,) = session.run(["probabilities"], {"images": batch})
         np.testing.assert_allclose(probabilities, classifier(batch), atol=1e-5)
+
+
+def test_exported_episode_adapts_anew(learner, tmp_path):
+    """From the weights of the learner as they were when the classifier was made."""
+    import tensorflow as tf
+
+    from kmeta.exporting import endpoints, saved_model
+
+    classifier, _, _ = adapted(learner)
+    episode, _ = tasks(count=1, shot=3, seed=7)
+    images, labels = episode.support.x[0], np.arange(WAY).repeat(3)
+    expected = learner.adapt(images, labels)(episode.query_x[0])
+    classifier.save(tmp_path / "classifier.keras")
+    for weight in learner.weights:
+        weight.assign(weight * 0)
+    for made in (classifier, keras.models.load_model(tmp_path / "classifier.keras")):
+        functions = saved_model.trace({"episode": endpoints.table(made)["episode"]})
+        saved_model.save(functions, str(tmp_path / "model"), made.class_names)
+        loaded = tf.saved_model.load(str(tmp_path / "model"))
+        given = {"support_images": images, "support_labels": labels, "queries": episode.query_x[0]}
+        outputs = loaded.signatures["episode"](**{n: tf.constant(x) for n, x in given.items()})
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`support_labels` must hold"):
+        functions["episode"](images, labels[::-1].clip(1), episode.query_x[0])

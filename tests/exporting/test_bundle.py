@@ -17,7 +17,7 @@ from kmeta.exporting import load_bundle, verify_bundle
 def test_manifest_says_what_is_there(exported, classifier):
     report, path = exported
     manifest = verify_bundle(path)
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["learner"]["class_name"] == "kmeta>PrototypicalNetwork"
     assert manifest["learner"]["config"]["scale"] == 30.0
     assert manifest["learner"]["config"]["network"]["config"]["filters"] == 4
@@ -27,10 +27,20 @@ def test_manifest_says_what_is_there(exported, classifier):
     assert (manifest["input"]["name"], manifest["input"]["dtype"]) == ("images", "float32")
     assert manifest["input"]["scaling"] == kmeta.images.SCALING
     assert manifest["output"]["shape"] == [None, 5]
-    assert manifest["parity"] == {
-        "saved_model": report.saved_model_difference,
-        "onnx": report.onnx_difference,
-        "tolerance": 1e-5,
+    parity = manifest["parity"]
+    assert parity["saved_model"] == report.saved_model_difference
+    assert parity["onnx"] == report.onnx_difference == max(parity["signatures"]["onnx"].values())
+    assert parity["tolerance"] == 1e-5
+    assert set(parity["signatures"]["saved_model"]) == set(manifest["signatures"])
+    assert manifest["state"] == {"file": "state.npz", "rows": "classes"}
+    assert manifest["rejection"] == {"temperature": 1.0, "threshold": 0.0, "unknown": "unknown"}
+    assert manifest["signatures"]["adapt"] == {
+        "inputs": {
+            "support_images": {"dtype": "float32", "shape": [None, 28, 28, 1]},
+            "support_labels": {"dtype": "int64", "shape": [None]},
+        },
+        "outputs": {"prototypes": {"dtype": "float32", "shape": [None, 4]}},
+        "onnx": "adapt.onnx",
     }
     for name in ("kmeta", "python", "tensorflow", "keras", "tf2onnx", "onnxruntime"):
         assert manifest["versions"][name][0].isdigit()
@@ -112,8 +122,8 @@ def test_class_names_cannot_be_exchanged(copy):
 
 def test_manifests_that_are_refused(copy):
     text = (copy / "manifest.json").read_text()
-    rewrite(copy, format_version=2)
-    with pytest.raises(ValueError, match="has bundle format 2, and .* up to 1: install a newer"):
+    rewrite(copy, format_version=3)
+    with pytest.raises(ValueError, match="has bundle format 3, and .* up to 2: install a newer"):
         load_bundle(copy)
     for changes in ({"format_version": "1"}, {"format_version": True}, {"format": "zip"}):
         (copy / "manifest.json").write_text(text)

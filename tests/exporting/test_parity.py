@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import kmeta
-from kmeta.exporting import endpoints, load_bundle, onnx_model
+from kmeta.exporting import endpoints, load_bundle, onnx_model, saved_model
 
 WAY = 5
 
@@ -79,7 +79,8 @@ def test_both_models_equal_keras(name, tmp_path):
     """Without the fresh process, which the shared bundle has gone through."""
     classifier = adapted(LEARNERS[name])
     table = endpoints.table(classifier)
-    endpoints.save(table, str(tmp_path / "saved_model"))
+    functions = saved_model.trace({"serving_default": table["serving_default"]})
+    saved_model.save(functions, str(tmp_path / "saved_model"), classifier.class_names)
     onnx_model.save(table["serving_default"], str(tmp_path / "m.onnx"), {})
     import onnxruntime
 
@@ -91,28 +92,30 @@ def test_both_models_equal_keras(name, tmp_path):
     assert np.ptp(expected, axis=0).max() > 0.01  # the images are not all alike to it
     for size in (1, 3, 17):
         outputs = signature(images=tf.constant(floats[:size]))
-        assert list(outputs) == ["probabilities"]
+        assert set(outputs) == {"probabilities", "label", "score"}
         (found,) = session.run(["probabilities"], {"images": floats[:size]})
         np.testing.assert_allclose(outputs["probabilities"], expected[:size], atol=1e-5)
         np.testing.assert_allclose(found, expected[:size], atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "head"), [("prototypical_conv4", 18), ("maml_support", 8)])
+@pytest.mark.parametrize(("name", "head"), [("prototypical_conv4", 28), ("maml_support", 18)])
 def test_no_loop_and_no_copy_of_the_network(name, head):
     """One task's graph is flat: the network's own and `head` operations or fewer."""
     classifier = adapted(LEARNERS[name])
     endpoint = endpoints.table(classifier)["serving_default"]
-    signature = endpoint.function.get_concrete_function(*endpoint.inputs)
+    signature = saved_model.trace({"serving_default": endpoint})["serving_default"]
     graph = signature.graph.as_graph_def()
     operations = {node.op for node in graph.node}
     assert not {op for op in operations if "While" in op or op.startswith("TensorList")}
     state = {id(v.value) for v in classifier.weights}
     assert {id(v) for v in signature.graph.variables} <= state
 
-    network = tf.function(lambda images: {"y": classifier.learner.network(images, training=False)})
+    def network(images):
+        return {"y": classifier.learner.network(images, training=False)}
+
     nodes, bare = (
         [node.op_type for node in onnx_model.convert(made).graph.node]
-        for made in (endpoint, endpoint._replace(function=network))
+        for made in (endpoint, endpoint._replace(function=network, settings={}))
     )
     assert nodes.count("Conv") == 4
     assert not {"Loop", "If", "Identity", "BatchNormalization"} & set(nodes)
@@ -146,7 +149,7 @@ def test_report(exported):
 
 
 def test_saved_model_stores_what_is_used(exported, classifier):
-    """Variables: the embedding's copies and the prototypes, once; no optimizer, no learner."""
+    """Variables: the embedding's copies and the prototypes, once for all signatures."""
     reader = tf.train.load_checkpoint(str(exported[1] / "saved_model/1/variables/variables"))
     stored = sum(
         int(np.prod(shape))
@@ -159,7 +162,12 @@ def test_saved_model_stores_what_is_used(exported, classifier):
 def test_onnx_file_speaks_for_itself(exported, classifier):
     model = onnx.load(exported[1] / "classifier.onnx")
     onnx.checker.check_model(model, full_check=True)
-    (images,), (probabilities,) = model.graph.input, model.graph.output
+    (images,) = model.graph.input
+    outputs = {output.name: output for output in model.graph.output}
+    assert set(outputs) == {"probabilities", "label", "score"}
+    probabilities = outputs["probabilities"]
+    settings = {x.name: onnx.numpy_helper.to_array(x) for x in model.graph.initializer}
+    assert (settings["temperature"], settings["threshold"]) == (1.0, 0.0)
     dims = [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim]
     assert (images.name, dims) == ("images", ["batch", 28, 28, 1])
     dims = [d.dim_param or d.dim_value for d in probabilities.type.tensor_type.shape.dim]
@@ -171,4 +179,4 @@ def test_onnx_file_speaks_for_itself(exported, classifier):
     assert properties["kmeta.learner"] == "kmeta>PrototypicalNetwork"
     assert properties["kmeta.bn_mode"] == "running"
     assert "divided by 255" in properties["kmeta.scaling"]
-    assert properties["kmeta.format_version"] == "1"
+    assert properties["kmeta.format_version"] == "2"

@@ -1,24 +1,31 @@
-"""ONNX says what Keras says, whatever a learner was adapted to: random way, shots and batch."""
+"""Bundles say what Keras says, whatever they are adapted to: random way, shots and queries."""
+
+import collections
 
 import keras
 import numpy as np
 import onnxruntime
 import pytest
+import tensorflow as tf
 
 import kmeta
-from kmeta.exporting import endpoints, onnx_model
+from kmeta.exporting import endpoints, onnx_model, saved_model
 
 LEARNERS = {
-    "prototypical": lambda: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(16)),
-    "siamese": lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(16)),
-    "matching": lambda: kmeta.MatchingNetwork(kmeta.layers.Conv4(16), scale=10.0),
-    "matching with full context": lambda: kmeta.MatchingNetwork(
-        kmeta.layers.Conv4(16), full_context=True, scale=10.0
+    "prototypical": lambda f: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(f)),
+    "siamese": lambda f: kmeta.SiameseNetwork(kmeta.layers.Conv4(f)),
+    "matching": lambda f: kmeta.MatchingNetwork(
+        kmeta.layers.Conv4(f), kmeta.layers.Conv4(f), scale=10.0
     ),
-    "relation": lambda: kmeta.RelationNetwork(
-        kmeta.layers.RelationEmbedding(16), kmeta.layers.RelationModule(16)
+    "matching with full context": lambda f: kmeta.MatchingNetwork(
+        kmeta.layers.Conv4(f), full_context=True, scale=10.0
+    ),
+    "relation": lambda f: kmeta.RelationNetwork(
+        kmeta.layers.RelationEmbedding(f), kmeta.layers.RelationModule(f)
     ),
 }
+STATELESS = ("embed", "adapt", "classify", "episode")
+SMALL, FULL = (8, 3), pytest.param((64, 200), marks=pytest.mark.slow)  # filters and episodes
 
 
 @pytest.fixture(scope="module")
@@ -26,39 +33,136 @@ def characters():
     return kmeta.data.load("glyphs", "val")
 
 
-@pytest.fixture(params=LEARNERS)
-def learner(request, characters):
-    """Trained a little, so that statistics and answers are not those of a new network."""
-    keras.utils.set_random_seed(0)
-    made = LEARNERS[request.param]()
-    made.compile(keras.optimizers.Adam(3e-3))
-    made.fit(kmeta.Episodes(characters, way=5, shot=1, query=3, steps=30), verbose=0)
-    return made
+@pytest.fixture(scope="module", params=LEARNERS)
+def name(request):
+    return request.param
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(200, marks=pytest.mark.slow)])
-def test_adapted_classifiers_agree(learner, characters, tmp_path, count):
+@pytest.fixture(scope="module")
+def learners(name, characters):
+    """Make the learner with some filters, once. Trained a little: answers are not those of new."""
+    made = {}
+
+    def make(filters):
+        if filters not in made:
+            keras.utils.set_random_seed(0)
+            made[filters] = learner = LEARNERS[name](filters)
+            learner.compile(keras.optimizers.Adam(3e-3))
+            learner.fit(kmeta.Episodes(characters, way=5, shot=1, query=3, steps=30), verbose=0)
+        return made[filters]
+
+    return make
+
+
+def draw(characters, rng, ways, shots, queries=8):
+    """Support images, their labels from 0 on, and queries, of random characters."""
+    way = int(rng.integers(ways[0], ways[1] + 1))
+    counts = rng.integers(shots[0], shots[1] + 1, way)
+    chosen = rng.choice(len(characters.class_names), way, replace=False)
+    rows = [
+        rng.choice(characters.indices_of(c), n, False) for c, n in zip(chosen, counts, strict=True)
+    ]
+    queries = characters.images[rng.integers(0, len(characters.images), queries)]
+    support = characters.images[np.concatenate(rows)] / np.float32(255)
+    return support, np.arange(way).repeat(counts), queries / np.float32(255)
+
+
+def runners(classifier, folder):
+    """`{format: {signature: function of arrays by name}}` of an exported classifier."""
+    table = endpoints.table(classifier)
+    saved_model.save(saved_model.trace(table), str(folder / "model"), classifier.class_names)
+    model = tf.saved_model.load(str(folder / "model"))
+    found = {"SavedModel": {}, "ONNX": {}}
+    for name in STATELESS:
+        onnx_model.save(table[name], str(folder / f"{name}.onnx"), {})
+        session = onnxruntime.InferenceSession(folder / f"{name}.onnx")
+
+        def run_onnx(session=session, **given):
+            names = [output.name for output in session.get_outputs()]
+            return dict(zip(names, session.run(names, given), strict=True))
+
+        def run_saved_model(signature=model.signatures[name], model=model, **given):
+            outputs = signature(**{n: tf.constant(x) for n, x in given.items()})
+            return {n: x.numpy() for n, x in outputs.items()}
+
+        found["SavedModel"][name], found["ONNX"][name] = run_saved_model, run_onnx
+    return found
+
+
+@pytest.mark.parametrize("size", [SMALL, FULL])
+def test_signatures_agree_on_random_episodes(learners, name, characters, tmp_path, size):
+    """Way 2 to 50, shot 1 to 20; one export for all of them."""
+    filters, count = size
+    learner = learners(filters)
+    rng = np.random.default_rng(filters)
+    support, labels, _ = draw(characters, rng, (3, 3), (1, 2))
+    exported = runners(learner.adapt(support, labels), tmp_path)
+    largest = collections.defaultdict(float)
+
+    def compare(kind, signature, found, expected):
+        assert found.shape == expected.shape
+        error = np.abs(found - expected).max() / max(1.0, np.abs(expected).max())
+        largest[kind, signature] = max(largest[kind, signature], error)
+
+    for _ in range(count):
+        support, labels, queries = draw(characters, rng, (2, 50), (1, 20))
+        classifier = learner.adapt(support, labels)
+        expected = np.asarray(classifier(queries))
+        embeddings = np.asarray(learner.network(queries, training=False))
+        for kind, run in exported.items():
+            compare(kind, "embed", run["embed"](images=queries)["embeddings"], embeddings)
+            task = {"support_images": support, "support_labels": labels}
+            state = run["adapt"](**task)
+            if "labels" in state:
+                np.testing.assert_array_equal(state["labels"], labels)
+                names = {"embedded": "plain" if "plain" in classifier.state else "embedded"}
+            else:
+                names = {key: key for key in state}
+            for key, own in names.items():
+                compare(kind, "adapt", state[key], np.asarray(classifier.state[own])[0])
+            for signature, outputs in (
+                ("classify", run["classify"](queries=queries, **state)),
+                ("episode", run["episode"](queries=queries, **task)),
+            ):
+                compare(kind, signature, outputs["probabilities"], expected)
+                compare(kind, signature, outputs["score"], expected.max(-1))
+                second, first = np.sort(expected, axis=-1)[:, -2:].T
+                clear = first - second > 1e-4
+                np.testing.assert_array_equal(outputs["index"][clear], expected.argmax(-1)[clear])
+    for (kind, signature), error in sorted(largest.items()):
+        print(f"{name} | {signature} | {kind} | {count} episodes | {error:.1e}")
+    assert set(largest) == {(kind, name) for kind in exported for name in STATELESS}
+    assert max(largest.values()) <= 1e-5
+
+
+@pytest.mark.parametrize("size", [(8, 1), FULL])
+def test_adapted_classifiers_agree(learners, name, characters, tmp_path, size):
+    filters, count = size
+    learner = learners(filters)
     rng = np.random.default_rng(count)
     largest = 0.0
     for _ in range(count):
-        way = int(rng.integers(2, 21))
-        shots = rng.integers(1, 6, way)
-        chosen = rng.choice(len(characters.class_names), way, replace=False)
-        support = np.concatenate(
-            [
-                rng.choice(characters.indices_of(c), n, False)
-                for c, n in zip(chosen, shots, strict=True)
-            ]
-        )
-        classifier = learner.adapt(characters.images[support], np.arange(way).repeat(shots))
+        support, labels, _ = draw(characters, rng, (2, 20), (1, 5))
+        classifier = learner.adapt(support, labels)
         endpoint = endpoints.table(classifier)["serving_default"]
         onnx_model.save(endpoint, str(tmp_path / "classifier.onnx"), {})
         session = onnxruntime.InferenceSession(tmp_path / "classifier.onnx")
         for batch in (1, int(rng.integers(2, 33))):
-            images = characters.images[rng.integers(0, len(characters.images), batch)] / np.float32(
-                255
+            *_, images = draw(characters, rng, (2, 2), (1, 1), batch)
+            outputs = dict(
+                zip(
+                    ("probabilities", "label", "score"),
+                    session.run(["probabilities", "label", "score"], {"images": images}),
+                    strict=True,
+                )
             )
-            (found,) = session.run(None, {"images": images})
-            largest = max(largest, abs(found - np.asarray(classifier(images))).max())
-    print(f"{count} episodes, largest difference {largest:.1e}")
+            expected = np.asarray(classifier(images))
+            for found, right in (
+                (outputs["probabilities"], expected),
+                (outputs["score"], expected.max(-1)),
+            ):
+                largest = max(largest, np.abs(found - right).max())
+            names = np.array(classifier.class_names)
+            assert (outputs["label"] == names[outputs["probabilities"].argmax(-1)]).all()
+    print(f"{name} | serving_default | ONNX | {count} episodes | {largest:.1e}")
     assert largest <= 1e-5

@@ -71,6 +71,12 @@ class MatchingNetwork(MetricLearner):
             embedded = self.support_context(embedded, valid_items(labels))
         return {"embedded": embedded, "labels": labels}
 
+    def deployed_state(self, support):
+        """With full context also `plain`, the embedded items from which it is made anew."""
+        embedded = self.embed_support(support.x)
+        state = self.summarise(embedded, support.y)
+        return {**state, "plain": embedded} if self.full_context else state
+
     def compare(self, state, embedded, training=False):
         support, labels = state["embedded"], state["labels"]
         if self.full_context:

@@ -1,0 +1,73 @@
+"""How fast a bundle starts and predicts on this machine, and how much memory it takes."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnxruntime
+
+from kmeta_edge.classifier import FewShotClassifier
+
+_FIRST = """
+import sys
+import numpy as np
+from kmeta_edge import FewShotClassifier
+classifier = FewShotClassifier.load(sys.argv[1])
+classifier.predict(np.zeros((1, *classifier.image_shape), "float32"))
+try:
+    lines = open("/proc/self/status").read().splitlines()
+    print(next(line.split()[1] for line in lines if line.startswith("VmRSS")))
+except OSError:
+    print(0)
+"""
+
+
+def measure(directory, runs):
+    """Figures of a bundle as texts, by what they are."""
+    starts, resident = [], 0
+    for _ in range(3):
+        begin = time.perf_counter()
+        process = subprocess.run(
+            [sys.executable, "-c", _FIRST, directory],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        starts.append(time.perf_counter() - begin)
+        resident = int(process.stdout)
+    classifier = FewShotClassifier.load(directory)
+    image = np.zeros((1, *classifier.image_shape), "float32")
+    ours, bare = _interleaved(
+        lambda: classifier.predict(image), _bare_session(classifier, image), runs
+    )
+    return {
+        "process start to first prediction": f"{min(starts):.2f} s",
+        "resident memory after it": f"{resident / 1024:.0f} MiB" if resident else "not known here",
+        "one image, median": f"{ours:.3f} ms",
+        "the same in a bare onnxruntime session": f"{bare:.3f} ms",
+        "ratio": f"{ours / bare:.2f}",
+    }
+
+
+def _bare_session(classifier, image):
+    """The same computation by onnxruntime alone."""
+    signature, given = classifier.request(image)
+    session = onnxruntime.InferenceSession(
+        classifier.sessions.file(signature), providers=["CPUExecutionProvider"]
+    )
+    return lambda: session.run(["probabilities"], given)
+
+
+def _interleaved(first, second, runs):
+    """Median times in milliseconds of two functions that take turns, so that both see the same."""
+    times = ([], [])
+    for index in range(runs + 20):
+        for function, found in zip((first, second), times, strict=True):
+            begin = time.perf_counter()
+            function()
+            if index >= 20:
+                found.append(time.perf_counter() - begin)
+    return tuple(1000 * float(np.median(found)) for found in times)

@@ -1,0 +1,213 @@
+"""A classifier that learns new classes where it is deployed."""
+
+import pathlib
+import shutil
+
+import numpy as np
+
+from kmeta_edge import bundle, state
+from kmeta_edge.sessions import Sessions
+
+_TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more
+_BATCH = 256
+
+
+class FewShotClassifier:
+    """A bundle in use; `FewShotClassifier.load` makes it.
+
+    class_names: of the columns of `predict`.
+    image_shape: of one image, such as `(height, width, channels)`.
+    threshold: `label` gives images whose largest probability is below it the label `unknown`.
+    sessions: the models that were needed so far.
+    """
+
+    def __init__(self, directory, manifest, sessions):
+        self.path = pathlib.Path(directory)
+        self.class_names = list(manifest["class_names"])
+        self.image_shape = tuple(manifest["input"]["shape"][1:])
+        self.threshold = manifest["rejection"]["threshold"]
+        self.unknown = manifest["rejection"]["unknown"]
+        self._manifest = manifest
+        self.sessions = sessions
+        self._state = None  # read when it is needed
+        self._own_model = "serving_default" in manifest["signatures"]
+
+    @classmethod
+    def load(cls, directory, threads=None):
+        """Load a bundle that `kmeta.export` or `save` wrote.
+
+        Checks the hash of every file, and that the model says of the bundle's sample what it said
+        when the bundle was written. The folder `saved_model/` may have been left out.
+
+        Args:
+            directory: of the bundle.
+            threads: for one prediction. Default: onnxruntime's choice, one a core.
+
+        Raises:
+            ValueError: if the bundle is damaged, of another format version, or fails the sample.
+        """
+        manifest = bundle.read(directory)
+        found = cls(directory, manifest, Sessions(directory, manifest, threads))
+        found.check_sample()
+        return found
+
+    def check_sample(self):
+        """The largest difference of a probability from the bundle's sample.
+
+        Raises:
+            ValueError: if it is more than rounding explains.
+        """
+        sample = bundle.arrays(self.path / "sample.npz")
+        found, expected = self.predict(sample["images"]), sample["probabilities"]
+        fits = found.shape == expected.shape
+        difference = float(np.abs(found - expected).max()) if fits else float("nan")
+        if not difference <= _TOLERANCE:
+            raise ValueError(
+                f"The bundle '{self.path}' does not say of its sample what it said when it was "
+                f"written: probabilities differ by {difference:.2g}"
+            )
+        return difference
+
+    def predict(self, images):
+        """Probabilities `[n, classes]` float32.
+
+        Args:
+            images: `[n, *image_shape]`, float in [0, 1] or uint8.
+
+        Raises:
+            ValueError: if images have another shape, or are not finite numbers.
+        """
+        images = self._checked(images)
+        parts = [self._run(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _run(self, images):
+        signature, given = self.request(images)
+        return self.sessions.run(signature, ["probabilities"], given)[0]
+
+    def request(self, images):
+        """The signature that predicts, and its inputs for checked images."""
+        if self._own_model:
+            return "serving_default", {"images": images}
+        return "classify", {"queries": images, **self._known()}
+
+    def label(self, images):
+        """`(labels, scores)`, the likeliest class of each image and its probability, as lists."""
+        probabilities = self.predict(images)
+        scores = probabilities.max(axis=-1)
+        labels = [
+            self.class_names[index] if score >= np.float32(self.threshold) else self.unknown
+            for index, score in zip(probabilities.argmax(axis=-1), scores, strict=True)
+        ]
+        return labels, scores.tolist()
+
+    def add_class(self, name, images):
+        """Learn one more class, the last of `class_names`.
+
+        The same as adapting the learner anew to all classes: nothing is trained.
+
+        Args:
+            name: of the class, not in use yet.
+            images: `[shots, *image_shape]`, as for `predict`; one is enough.
+
+        Raises:
+            ValueError: if the name or the images are wrong, or the learner cannot learn classes
+                after its export.
+        """
+        if not isinstance(name, str) or not name or name == self.unknown:
+            raise ValueError(
+                f"Argument `name` must be a text other than '{self.unknown}'. Received: {name!r}"
+            )
+        if name in self.class_names:
+            raise ValueError(
+                f"Argument `name` must be a new class. Received: {name!r}, a known one"
+            )
+        known, images = self._known(), self._checked(images)
+        support = {"support_images": images, "support_labels": np.zeros(len(images), "int64")}
+        names = list(known)
+        added = dict(zip(names, self.sessions.run("adapt", names, support), strict=True))
+        self._replace(state.with_class(known, added, len(self.class_names)), [name])
+
+    def remove_class(self, name):
+        """Forget a class.
+
+        Raises:
+            ValueError: if there is no such class, or only two are left.
+        """
+        if name not in self.class_names:
+            raise ValueError(
+                f"Argument `name` must be one of {self.class_names}. Received: {name!r}"
+            )
+        if len(self.class_names) == 2:
+            raise ValueError("Two classes must remain: add another one first")
+        index = self.class_names.index(name)
+        kept = state.without_class(self._known(), index)
+        del self.class_names[index]
+        self._replace(kept, [])
+
+    def _replace(self, new_state, names):
+        self._state, self._own_model = new_state, False
+        self.class_names.extend(names)
+
+    def _known(self):
+        if self._state is None:
+            if not self._manifest.get("state"):
+                raise ValueError(
+                    "This bundle's classes are fixed: its learner adapts by training, which needs "
+                    "kmeta. Metric learners (Prototypical, Matching, Siamese, Relation) can grow"
+                )
+            self._state = bundle.arrays(self.path / self._manifest["state"]["file"])
+        return self._state
+
+    def save(self, directory, overwrite=False):
+        """Write a bundle for the device with the present classes; it appears as a whole.
+
+        It has the ONNX files only, `classifier.onnx` only if no class was added or removed.
+        `kmeta.exporting.load_bundle` reads it too.
+
+        Args:
+            directory: of the bundle; may be the one that was loaded.
+            overwrite: replace the bundle that is there.
+
+        Raises:
+            ValueError: if `directory` is in use.
+        """
+        models = {
+            name: {**signature}
+            for name, signature in self._manifest["signatures"].items()
+            if "onnx" in signature and (name != "serving_default" or self._own_model)
+        }
+        manifest = {**self._manifest, "signatures": models, "class_names": self.class_names}
+        output = self._manifest["output"]
+        manifest["output"] = {**output, "shape": [*output["shape"][:-1], len(self.class_names)]}
+        with bundle.building(directory, overwrite) as folder:
+            for signature in models.values():
+                shutil.copyfile(self.path / signature["onnx"], folder / signature["onnx"])
+            if self._manifest.get("state"):
+                np.savez(folder / self._manifest["state"]["file"], **self._known())
+            sample = bundle.arrays(self.path / "sample.npz")
+            sample["probabilities"] = self.predict(sample["images"])
+            np.savez(folder / "sample.npz", **sample)
+            bundle.write_manifest(folder, manifest)
+
+    def _checked(self, images):
+        images = np.asarray(images)
+        if images.shape[1:] != self.image_shape or len(images) == 0:
+            shape = ", ".join(map(str, ("n", *self.image_shape)))
+            raise ValueError(
+                f"Argument `images` must have the shape [{shape}], n at least 1. "
+                f"Received: images.shape={images.shape}"
+            )
+        if images.dtype == np.uint8:
+            return images.astype("float32") / np.float32(255)
+        if images.dtype.kind not in "fiu":
+            raise ValueError(
+                f"Argument `images` must hold numbers. Received: images.dtype={images.dtype}"
+            )
+        images = images.astype("float32", copy=False)
+        if not np.isfinite(images).all():
+            raise ValueError("Argument `images` must be finite. Received: NaN or infinity")
+        return images
+
+    def __repr__(self):
+        return f"FewShotClassifier('{self.path}', class_names={self.class_names})"

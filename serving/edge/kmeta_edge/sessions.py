@@ -1,0 +1,51 @@
+"""The ONNX files of a bundle, each loaded when it is first needed."""
+
+import json
+import pathlib
+
+import onnxruntime
+
+
+class Sessions:
+    """Runs the models of a bundle by the names of their signatures."""
+
+    def __init__(self, directory, manifest, threads=None):
+        self._directory = pathlib.Path(directory)
+        self._manifest = manifest
+        self._options = onnxruntime.SessionOptions()
+        self._options.log_severity_level = 4  # what fails is raised
+        if threads is not None:
+            self._options.intra_op_num_threads = threads
+        self._loaded = {}
+
+    def run(self, signature, outputs, given):
+        """Some outputs of a signature, in their order."""
+        if signature not in self._loaded:
+            self._loaded[signature] = self._load(signature)
+        return self._loaded[signature].run(outputs, given)
+
+    def file(self, signature):
+        """The ONNX file of a signature."""
+        file = self._manifest["signatures"].get(signature, {}).get("onnx")
+        if file is None:
+            raise ValueError(f"The bundle '{self._directory}' is damaged: it lacks {signature}")
+        return self._directory / file
+
+    def _load(self, signature):
+        file = self.file(signature)
+        try:
+            session = onnxruntime.InferenceSession(
+                file, self._options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's errors have no class in common
+            text = " ".join(str(error).split())
+            raise ValueError(
+                f"The bundle '{self._directory}' is damaged: {file.name} cannot be loaded ({text})"
+            ) from error
+        carried = session.get_modelmeta().custom_metadata_map.get("kmeta.class_names", "null")
+        if signature == "serving_default" and json.loads(carried) != self._manifest["class_names"]:
+            raise ValueError(
+                f"The bundle '{self._directory}' is damaged: the class names in manifest.json are "
+                f"not those in {file.name}"
+            )
+        return session

@@ -1,0 +1,77 @@
+"""Put a bundle under TensorFlow Serving: `kmeta-deploy BUNDLE MODEL_FOLDER`."""
+
+import argparse
+import os
+import pathlib
+import shutil
+import sys
+import uuid
+
+BATCHING = """max_batch_size { value: 64 }
+batch_timeout_micros { value: 2000 }
+max_enqueued_batches { value: 1000 }
+num_batch_threads { value: 4 }
+"""
+
+
+def deploy(bundle, folder, batching=False):
+    """Copy the SavedModel of a bundle into a model's folder as its next version.
+
+    The version appears whole: the server, which looks for numbers, does not see it before.
+
+    Args:
+        bundle: folder that `kmeta.export` wrote.
+        folder: of the model on the server, as `base_path` in `models.config`.
+        batching: let the server join requests. Only for a model that is asked for
+            `serving_default`, `serving_bytes` and `embed` alone: the server joins the rows of all
+            inputs, and would mix the classes of different clients in the others.
+
+    Returns:
+        The number of the version.
+
+    Raises:
+        ValueError: if there is no SavedModel in `bundle`.
+    """
+    source = pathlib.Path(bundle) / "saved_model" / "1"
+    if not (source / "saved_model.pb").is_file():
+        raise ValueError(
+            f"Argument `bundle` must be a bundle of kmeta.export. Received: '{bundle}', which has "
+            "no saved_model/1"
+        )
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    versions = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+    version = max(versions, default=0) + 1
+    temporary = folder / f".{uuid.uuid4().hex}"
+    try:
+        shutil.copytree(source, temporary)
+        if batching:
+            (temporary / "batching_params.pbtxt").write_text(BATCHING)
+        os.rename(temporary, folder / str(version))
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return version
+
+
+def main(arguments=None):
+    """Run the command line; returns 0, or 2 with one line on standard error."""
+    parser = argparse.ArgumentParser(prog="kmeta-deploy", description=__doc__)
+    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument("folder", metavar="MODEL_FOLDER")
+    parser.add_argument(
+        "--batching",
+        action="store_true",
+        help="for serving_default, serving_bytes and embed only: others must not be joined",
+    )
+    parsed = parser.parse_args(arguments)
+    try:
+        version = deploy(parsed.bundle, parsed.folder, parsed.batching)
+    except (ValueError, OSError) as error:
+        print(f"kmeta-deploy: error: {error}", file=sys.stderr)
+        return 2
+    print(f"{parsed.folder}: version {version}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""What the signatures of a bundle do beside numbers: names, pictures, rejection, wrong input."""
+
+import io
+import json
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import kmeta
+from kmeta.cli import pictures
+from kmeta.exporting import endpoints, saved_model
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    return tf.saved_model.load(str(exported[1] / "saved_model" / "1"))
+
+
+def encode(pixels, kind="PNG", mode=None):
+    buffer = io.BytesIO()
+    image = Image.fromarray(pixels.squeeze())
+    image.convert(mode or image.mode).save(
+        buffer, kind, **({} if kind == "PNG" else {"quality": 95})
+    )
+    return buffer.getvalue()
+
+
+def test_signatures_and_files(exported, model):
+    files = {p.name for p in exported[1].iterdir()}
+    names = {"serving_default", "serving_bytes", "embed", "adapt", "classify", "episode"}
+    assert set(model.signatures) == names
+    stems = {"classifier", "embed", "adapt", "classify", "episode"}
+    assert files >= {f"{stem}.onnx" for stem in stems} | {"state.npz"}
+    assert exported[0].not_in_onnx == {}
+
+
+def test_class_names_travel_inside(exported, classifier):
+    assets = exported[1] / "saved_model" / "1" / "assets" / "class_names.json"
+    assert json.loads(assets.read_text(encoding="utf-8")) == classifier.class_names
+    session = onnxruntime.InferenceSession(exported[1] / "classify.onnx")
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["kmeta.class_names"]) == classifier.class_names
+
+
+def test_state_is_that_of_the_classifier(exported, classifier):
+    with np.load(exported[1] / "state.npz") as state:
+        assert list(state) == ["prototypes"]
+        np.testing.assert_allclose(state["prototypes"], classifier.state["prototypes"][0])
+
+
+def test_labels_and_scores(exported, classifier, images, model):
+    expected = classifier.predict(images, verbose=0)
+    names = np.array(classifier.class_names)[expected.argmax(-1)].tolist()
+    session = onnxruntime.InferenceSession(exported[1] / "classifier.onnx")
+    label, score = session.run(["label", "score"], {"images": images})
+    assert label.tolist() == names
+    np.testing.assert_allclose(score, expected.max(-1), atol=1e-6)
+    outputs = model.signatures["serving_default"](images=tf.constant(images))
+    assert [x.decode() for x in outputs["label"].numpy()] == names
+    np.testing.assert_allclose(outputs["score"], expected.max(-1), atol=1e-6)
+
+
+def test_pictures_are_read_as_kmeta_reads_them(classifier, model, tmp_path):
+    """Of the right size to the last bit; resized or from JPEG to a few levels of grey."""
+    rng = np.random.default_rng(3)
+    small = np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype("uint8")
+    large = np.kron(small, np.ones((3, 2))).astype("uint8")
+    clear = np.stack([small, small, small, rng.integers(0, 256, (28, 28)).astype("uint8")], -1)
+    data = {
+        "grey.png": (encode(small), 0),
+        "colour.png": (encode(small, mode="RGB"), 0),
+        "transparent.png": (encode(clear), 1),
+        "grey.jpg": (encode(small, "JPEG"), 1),
+        "large.png": (encode(large), 3),
+    }
+    endpoint = endpoints.encoded.decode(tf.constant([d for d, _ in data.values()]), (28, 28, 1))
+    for (name, (content, levels)), found in zip(data.items(), endpoint.numpy(), strict=True):
+        (tmp_path / name).write_bytes(content)
+        (expected,) = pictures.read([tmp_path / name], (28, 28, 1))
+        assert np.abs(found * 255 - expected).max() <= levels + 1e-3, name
+    encoded = tf.constant([data["grey.png"][0], data["transparent.png"][0]])
+    outputs = model.signatures["serving_bytes"](image_bytes=encoded)
+    pixels = pictures.read([tmp_path / "grey.png", tmp_path / "transparent.png"], (28, 28, 1))
+    np.testing.assert_allclose(outputs["probabilities"], classifier(pixels), atol=0.02)
+    np.testing.assert_allclose(outputs["probabilities"][0], classifier(pixels)[0], atol=1e-6)
+
+
+def test_colour_pictures():
+    rng = np.random.default_rng(4)
+    pixels = rng.integers(0, 256, (6, 5, 3)).astype("uint8")
+    found = endpoints.encoded.decode(tf.constant([encode(pixels)]), (6, 5, 3))
+    np.testing.assert_allclose(found[0] * 255, pixels, atol=1e-4)
+    assert not endpoints.encoded.decodable((28, 28, 4))
+    assert not endpoints.encoded.decodable((10,))
+
+
+@pytest.fixture(scope="module")
+def doubtful(classifier, images, tmp_path_factory):
+    """A classifier, by whose answers some of the images are unknown, and its bundle."""
+    score = classifier.with_options(temperature=4.0).predict(images, verbose=0).max(-1)
+    made = classifier.with_options(temperature=4.0, threshold=float(np.median(score)) + 1e-4)
+    path = tmp_path_factory.mktemp("doubtful") / "bundle"
+    kmeta.export(made, path, sample=images[:3])
+    return made, path, score
+
+
+def test_temperature_and_threshold_are_in_every_model(classifier, doubtful, images):
+    made, path, score = doubtful
+    unknown = score < made.threshold
+    assert 0 < unknown.sum() < len(images)
+    logits = np.asarray(classifier.logits(images))
+    expected = np.asarray(keras.ops.softmax(logits / 4.0))
+    np.testing.assert_allclose(made(images), expected, atol=1e-6)
+    assert np.abs(expected - classifier(images)).max() > 0.01
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["rejection"] == {
+        "temperature": 4.0,
+        "threshold": made.threshold,
+        "unknown": "unknown",
+    }
+    session = onnxruntime.InferenceSession(path / "classifier.onnx")
+    names = ["probabilities", "label"]
+    loaded = tf.saved_model.load(str(path / "saved_model" / "1"))
+    served = loaded.signatures["serving_default"](images=tf.constant(images))
+    right = np.where(unknown, "unknown", np.array(made.class_names)[expected.argmax(-1)])
+    for probabilities, label in (
+        session.run(names, {"images": images}),
+        (
+            served["probabilities"].numpy(),
+            np.char.decode(served["label"].numpy().astype("S"), "utf-8"),
+        ),
+    ):
+        np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+        assert label.tolist() == right.tolist()
+    with np.load(path / "state.npz") as state:
+        given = {"queries": images, **state}
+    index = np.where(unknown, -1, expected.argmax(-1))
+    session = onnxruntime.InferenceSession(path / "classify.onnx")
+    probabilities, found = session.run(["probabilities", "index"], given)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    np.testing.assert_array_equal(found, index)
+    outputs = loaded.signatures["classify"](**{n: tf.constant(x) for n, x in given.items()})
+    np.testing.assert_array_equal(outputs["index"], index)
+
+
+def test_settings_of_an_onnx_file_can_be_replaced(doubtful, images):
+    made, path, _ = doubtful
+    options = onnxruntime.SessionOptions()
+    values = [np.array(value, "float32") for value in (1.0, 0.0)]
+    held = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in values]
+    for name, value in zip(("temperature", "threshold"), held, strict=True):
+        options.add_initializer(name, value)
+    session = onnxruntime.InferenceSession(path / "classifier.onnx", options)
+    probabilities, label = session.run(["probabilities", "label"], {"images": images})
+    expected = made.with_options(temperature=1.0)(images)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    assert "unknown" not in label
+
+
+def test_options_of_a_classifier(classifier, images, tmp_path):
+    made = classifier.with_options(temperature=2.0, threshold=0.5)
+    made.save(tmp_path / "made.keras")
+    loaded = keras.models.load_model(tmp_path / "made.keras")
+    assert (loaded.temperature, loaded.threshold) == (2.0, 0.5)
+    np.testing.assert_allclose(loaded(images), made(images), atol=1e-6)
+    assert made.with_options(temperature=3.0).threshold == 0.5
+    for options, text in (
+        ({"temperature": 0.0}, "`temperature` must be a positive number. Received: 0.0"),
+        ({"temperature": float("nan")}, "`temperature` must be a positive number. Received: nan"),
+        ({"threshold": 1.5}, "`threshold` must be a probability, from 0 to 1. Received: 1.5"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            classifier.with_options(**options)
+    named = classifier.learner.adapt(images[:2], ["known", "unknown"])
+    with pytest.raises(ValueError, match="no class may be called 'unknown'"):
+        named.with_options(threshold=0.1)
+
+
+@pytest.mark.parametrize("labels", [[0, 2, 2], [-1, 0, 1], [1, 1, 1], [0, 1]])
+def test_labels_that_are_refused(model, images, labels):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`support_labels` must hold"):
+        model.signatures["adapt"](
+            support_images=tf.constant(images[:3]), support_labels=tf.constant(labels, tf.int64)
+        )
+
+
+def test_episode_that_onnx_lacks_is_named(images, tmp_path):
+    network = keras.Sequential([kmeta.layers.Conv4(2), keras.layers.Dense(2)])
+    classifier = kmeta.MAML(network).adapt(images[:2], [0, 1])
+    report = kmeta.export(classifier, tmp_path / "bundle")
+    assert list(report.not_in_onnx) == ["episode"]
+    assert "Conv2DBackpropFilter" in report.not_in_onnx["episode"]
+    assert "only in the SavedModel: episode (ONNX lacks " in str(report)
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    assert manifest["state"] is None
+    assert set(manifest["signatures"]) == {"serving_default", "serving_bytes", "episode"}
+    assert "onnx" not in manifest["signatures"]["episode"]
+    assert not (tmp_path / "bundle" / "episode.onnx").exists()
+
+
+def test_half_precision(images):
+    """Names and numbers of a mixed policy come out as float32 all the same."""
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        learner = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(4))
+        classifier = learner.adapt(images[:4], [0, 0, 1, 1])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    functions = saved_model.trace(endpoints.table(classifier))
+    state = functions["adapt"](images[:4], np.array([0, 0, 1, 1]))
+    outputs = functions["classify"](images, state["prototypes"])
+    assert outputs["probabilities"].dtype == state["prototypes"].dtype == tf.float32
+    np.testing.assert_allclose(outputs["probabilities"], classifier(images), atol=5e-3)

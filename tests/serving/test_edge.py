@@ -1,0 +1,351 @@
+"""The package for devices: the same numbers as kmeta, also of classes that it learned itself."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from kmeta_edge import FewShotClassifier, bench, pictures
+from PIL import Image
+
+import kmeta
+from kmeta.cli import pictures as kmeta_pictures
+from kmeta.exporting import load_bundle
+
+from .conftest import LEARNERS, adapt
+
+EDGE = pathlib.Path(kmeta.__file__).parents[1] / "serving" / "edge"
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_classes_learned_on_the_device_equal_adapting_in_kmeta(name, exported, support, tmp_path):
+    learner, path = exported(name)
+    images, queries = support
+    classifier = FewShotClassifier.load(path)
+    assert classifier.class_names == ["ant", "bee", "cat"]
+
+    def equals(*names):
+        assert classifier.class_names == list(names)
+        expected = np.asarray(adapt(learner, images, list(names))(queries))
+        assert np.ptp(expected, axis=0).max() > 1e-3
+        np.testing.assert_allclose(classifier.predict(queries), expected, atol=1e-5)
+        return expected
+
+    equals("ant", "bee", "cat")
+    classifier.add_class("dog", images["dog"])
+    equals("ant", "bee", "cat", "dog")
+    classifier.save(tmp_path / "grown")
+    classifier.remove_class("bee")
+    equals("ant", "cat", "dog")
+    classifier.add_class("bee", images["bee"])
+    expected = equals("ant", "cat", "dog", "bee")
+    labels, scores = classifier.label(queries)
+    assert labels == [classifier.class_names[i] for i in expected.argmax(-1)]
+    np.testing.assert_allclose(scores, expected.max(-1), atol=1e-5)
+
+    classifier = FewShotClassifier.load(tmp_path / "grown")
+    expected = equals("ant", "bee", "cat", "dog")
+    np.testing.assert_allclose(
+        load_bundle(tmp_path / "grown").predict(queries), expected, atol=1e-5
+    )
+    classifier.remove_class("ant")
+    classifier.save(tmp_path / "grown", overwrite=True)  # over what it was loaded from
+    classifier = FewShotClassifier.load(tmp_path / "grown")
+    equals("bee", "cat", "dog")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["grown"]
+
+
+def test_what_is_saved(bundle, support, tmp_path):
+    images, queries = support
+    classifier = FewShotClassifier.load(bundle)
+    classifier.save(tmp_path / "same")
+    assert (tmp_path / "same" / "classifier.onnx").exists()
+    assert not (tmp_path / "same" / "saved_model").exists()
+    expected = classifier.predict(queries)
+    np.testing.assert_array_equal(
+        FewShotClassifier.load(tmp_path / "same").predict(queries), expected
+    )
+    np.testing.assert_array_equal(load_bundle(tmp_path / "same").predict(queries), expected)
+    classifier.add_class("dög", images["dog"])
+    classifier.save(tmp_path / "grown")
+    assert not (tmp_path / "grown" / "classifier.onnx").exists()
+    manifest = json.loads((tmp_path / "grown" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["class_names"] == ["ant", "bee", "cat", "dög"]
+    assert manifest["output"]["shape"] == [None, 4]
+    assert set(manifest["signatures"]) == {"embed", "adapt", "classify", "episode"}
+    with pytest.raises(ValueError, match=r"not empty; pass overwrite=True"):
+        classifier.save(tmp_path / "grown")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes").touch()
+    with pytest.raises(ValueError, match="is no bundle and will not be replaced"):
+        classifier.save(tmp_path / "other", overwrite=True)
+
+
+def test_images_of_every_kind(bundle, support):
+    classifier = FewShotClassifier.load(bundle, threads=1)
+    pixels = (support[1] * 255).astype("uint8")
+    expected = load_bundle(bundle).predict(pixels)
+    np.testing.assert_allclose(classifier.predict(pixels), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict(pixels / 255), expected, atol=1e-6)
+    many = np.concatenate([pixels] * 60)  # more than one batch
+    np.testing.assert_allclose(classifier.predict(many), np.concatenate([expected] * 60), atol=1e-6)
+    for images, text in (
+        (pixels[0], r"shape \[n, 28, 28, 1\], n at least 1. Received: images.shape=\(28, 28, 1\)"),
+        (pixels[:0], r"n at least 1. Received: images.shape=\(0, 28, 28, 1\)"),
+        (pixels.astype(str), "must hold numbers. Received: images.dtype=<U"),
+        (np.full((1, 28, 28, 1), np.nan), "must be finite"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            classifier.predict(images)
+        with pytest.raises(ValueError, match=text):
+            classifier.add_class("new", images)
+    assert classifier.class_names == ["ant", "bee", "cat"]
+
+
+def test_names_that_are_refused(bundle, support):
+    classifier = FewShotClassifier.load(bundle)
+    images = support[0]["dog"]
+    for name, text in (
+        ("ant", "must be a new class. Received: 'ant', a known one"),
+        ("unknown", "must be a text other than 'unknown'"),
+        ("", "must be a text"),
+        (3, "must be a text"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            classifier.add_class(name, images)
+    with pytest.raises(ValueError, match=r"one of \['ant', 'bee', 'cat'\]. Received: 'dog'"):
+        classifier.remove_class("dog")
+    classifier.remove_class("bee")
+    with pytest.raises(ValueError, match="Two classes must remain"):
+        classifier.remove_class("ant")
+    assert classifier.class_names == ["ant", "cat"]
+
+
+def test_unknown_images(exported, support, tmp_path):
+    learner, _ = exported("prototypical")
+    images, queries = support
+    made = adapt(learner, images, ["ant", "bee", "cat"])
+    score = made.predict(queries, verbose=0).max(-1)
+    made = made.with_options(threshold=float(np.median(score)))
+    kmeta.export(made, tmp_path / "bundle")
+    classifier = FewShotClassifier.load(tmp_path / "bundle")
+    classifier.add_class("dog", images["dog"])  # the temperature is in `classify` too
+    grown = adapt(learner, images, ["ant", "bee", "cat", "dog"])
+    np.testing.assert_allclose(classifier.predict(queries), grown(queries), atol=1e-5)
+    labels, scores = classifier.label(queries)
+    assert classifier.threshold == made.threshold
+    assert [x == "unknown" for x in labels] == [s < made.threshold for s in scores]
+    classifier.threshold = 0.0
+    assert "unknown" not in classifier.label(queries)[0]
+    classifier.threshold = 1.0
+    assert classifier.label(queries)[0] == ["unknown"] * len(queries)
+
+
+def test_learners_that_cannot_grow(support, tmp_path):
+    import keras
+
+    images = support[0]["cat"]
+    network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    kmeta.export(kmeta.MAML(network).adapt(images[:2], [0, 1]), tmp_path / "bundle")
+    classifier = FewShotClassifier.load(tmp_path / "bundle")
+    with pytest.raises(ValueError, match="This bundle's classes are fixed: its learner adapts by"):
+        classifier.add_class("new", images)
+    classifier.save(tmp_path / "copy")
+    FewShotClassifier.load(tmp_path / "copy")
+
+
+def rewrite(path, **changes):
+    manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+    (path / "manifest.json").write_text(json.dumps({**manifest, **changes}), encoding="utf-8")
+    return manifest
+
+
+def test_damage_is_refused(bundle):
+    model = bundle / "classifier.onnx"
+    data = model.read_bytes()
+    model.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(
+        ValueError, match=r"is damaged: classifier.onnx has changed .* other content"
+    ):
+        FewShotClassifier.load(bundle)
+    model.write_bytes(data[:1000])
+    with pytest.raises(
+        ValueError, match=rf"classifier.onnx has .*\(1000 bytes instead of {len(data)}"
+    ):
+        FewShotClassifier.load(bundle)
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    from kmeta_edge.bundle import fingerprint
+
+    manifest = rewrite(bundle, files={**files, "classifier.onnx": fingerprint(model)})
+    with pytest.raises(ValueError, match=r"is damaged: classifier.onnx cannot be loaded \(.*\)$"):
+        FewShotClassifier.load(bundle)
+    model.unlink()
+    with pytest.raises(ValueError, match="is damaged: classifier.onnx is missing"):
+        FewShotClassifier.load(bundle)
+    model.write_bytes(data)
+    rewrite(bundle, files=manifest["files"], class_names=["cat", "bee", "ant"])
+    with pytest.raises(ValueError, match="class names in manifest.json are not those in classifi"):
+        FewShotClassifier.load(bundle)
+
+
+def test_another_model_fails_the_sample(bundle, exported):
+    """Every hash is right, but the answers are not those of the export."""
+    with np.load(bundle / "sample.npz") as file:
+        sample = dict(file)
+    sample["probabilities"] = np.roll(sample["probabilities"], 1, axis=1)
+    np.savez(bundle / "sample.npz", **sample)
+    from kmeta_edge.bundle import fingerprint
+
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    rewrite(bundle, files={**files, "sample.npz": fingerprint(bundle / "sample.npz")})
+    with pytest.raises(ValueError, match="does not say of its sample what it said .* differ by 0"):
+        FewShotClassifier.load(bundle)
+
+
+def test_manifests_that_are_refused(bundle, tmp_path):
+    text = (bundle / "manifest.json").read_text()
+    for changes, message in (
+        ({"format_version": 3}, "has bundle format 3, .* reads 2: install a newer kmeta-edge"),
+        ({"format_version": 1}, "has bundle format 1, .* reads 2: export it again"),
+        ({"format": "zip"}, "is not the manifest of a kmeta bundle"),
+        ({"rejection": None}, "is damaged: it lacks rejection"),
+    ):
+        (bundle / "manifest.json").write_text(text)
+        rewrite(bundle, **changes)
+        with pytest.raises(ValueError, match=message):
+            FewShotClassifier.load(bundle)
+    (bundle / "manifest.json").write_text(text[:99])
+    with pytest.raises(ValueError, match="manifest.json' is damaged: "):
+        FewShotClassifier.load(bundle)
+    with pytest.raises(ValueError, match="Received: '.*none', which is not a folder"):
+        FewShotClassifier.load(tmp_path / "none")
+    with pytest.raises(ValueError, match="which has no manifest.json"):
+        FewShotClassifier.load(tmp_path)
+
+
+def test_pictures_are_read_as_kmeta_reads_them(tmp_path):
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 256, (40, 30, 4)).astype("uint8")
+    image = Image.fromarray(pixels)
+    for mode, suffix in (
+        ("RGBA", "png"),
+        ("LA", "png"),
+        ("L", "png"),
+        ("P", "png"),
+        ("1", "png"),
+        ("RGB", "jpg"),
+        ("CMYK", "jpg"),
+        ("L", "webp"),
+        ("RGB", "gif"),
+    ):
+        path = tmp_path / f"{mode}.{suffix}"
+        image.convert(mode).save(path)
+    Image.fromarray(rng.integers(0, 65536, (40, 30)).astype("uint16")).save(tmp_path / "16.png")
+    paths = sorted(tmp_path.iterdir())
+    for shape in ((28, 28, 1), (40, 30, 3)):
+        for invert in (False, True):
+            found = pictures.read(paths, shape, invert)
+            np.testing.assert_array_equal(found, kmeta_pictures.read(paths, shape, invert))
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    for path, text in ((tmp_path / "bad.png", "Cannot read"), (tmp_path / "no.png", "No such")):
+        with pytest.raises(ValueError, match=text):
+            pictures.read([path], (28, 28, 1))
+    with pytest.raises(ValueError, match="no pictures"):
+        pictures.read(paths, (10,))
+
+
+ALONE = """
+import sys
+for name in ("kmeta", "keras", "tensorflow", "onnx", "PIL"):
+    sys.modules[name] = None
+from kmeta_edge.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def run(*arguments, code=0, script=ALONE):
+    """Run the command line where nothing but NumPy and onnxruntime can be imported."""
+    process = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(EDGE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == code, process.stderr
+    return process.stdout if code == 0 else process.stderr
+
+
+def test_the_command_line(bundle, support, tmp_path):
+    for name in ("dog", "ant"):
+        pixels = (support[0][name] * 255).astype("uint8")[..., 0]
+        for number, image in enumerate(pixels):
+            Image.fromarray(image).save(tmp_path / f"{name}{number}.png")
+    assert "whole, 3 classes, largest difference on its sample" in run("check", bundle)
+    dogs = [tmp_path / "dog0.png", tmp_path / "dog1.png"]
+    with_pictures = ALONE.replace(', "PIL"', "")
+    grown = tmp_path / "grown"
+    text = run("add", bundle, "dog", *dogs, "--out", grown, script=with_pictures)
+    assert text == f"{grown}: 4 classes, the last is dog\n"
+    again = ("add", bundle, "dog", *dogs, "--out", grown)
+    assert "(--overwrite)" in run(*again, code=2, script=with_pictures)
+    run(*again, "--overwrite", script=with_pictures)
+    paths = [*dogs, tmp_path / "ant0.png"]
+    rows = [x.split("\t") for x in run("predict", grown, *paths, script=with_pictures).splitlines()]
+    classifier = FewShotClassifier.load(grown)
+    labels, scores = classifier.label(pictures.read(paths, (28, 28, 1)))
+    expected = zip(paths, labels, scores, strict=True)
+    assert rows == [[str(p), label, f"{s:.4f}"] for p, label, s in expected]
+    inverted = run("predict", grown, dogs[0], "--invert", script=with_pictures).split("\t")
+    right = classifier.label(pictures.read(dogs[:1], (28, 28, 1), invert=True))
+    assert inverted[1:] == [right[0][0], f"{right[1][0]:.4f}\n"]
+    text = run("predict", grown, *dogs, "--threshold", "1", script=with_pictures)
+    assert text.count("\tunknown\t") == 2
+
+
+def test_mistakes_on_the_command_line(bundle, tmp_path):
+    for arguments, text in (
+        (["check", tmp_path / "none"], "error: Expected the folder of a bundle"),
+        (["predict", bundle, "x.png"], "needs Pillow: pip install kmeta-edge[pictures]"),
+        (["predict", bundle, "x.png", "--threshold", "2"], "expected a number from 0 to 1"),
+        (["bench", bundle, "--runs", "0"], "expected a whole number of at least 1"),
+    ):
+        assert text in run(*arguments, code=2)
+    (bundle / "embed.onnx").write_bytes(b"")
+    error = run("check", bundle, code=2)
+    assert error.startswith("kmeta-edge: error: The bundle ")
+    assert error.count("\n") == 1
+
+
+def test_bench_measures(exported):
+    found = bench.measure(exported("prototypical")[1], runs=20)
+    assert float(found["one image, median"].split()[0]) > 0
+    assert float(found["ratio"]) > 0.5
+    assert 20 < int(found["resident memory after it"].split()[0]) < 100
+
+
+@pytest.mark.slow
+def test_an_environment_without_tensorflow(bundle, tmp_path):
+    """Installed as a user would; the size and the figures of the note are from here."""
+    source = shutil.copytree(EDGE, tmp_path / "edge", ignore=shutil.ignore_patterns("*.egg-info"))
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    bin_ = tmp_path / "venv" / "bin"
+    subprocess.run([bin_ / "pip", "install", "-q", f"{source}[pictures]"], check=True)
+    listed = subprocess.run([bin_ / "pip", "list"], check=True, capture_output=True, text=True)
+    assert "tensorflow" not in listed.stdout.lower()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    for command in ("check", "bench"):
+        process = subprocess.run(
+            [bin_ / "kmeta-edge", command, bundle],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        print(process.stdout)
+    sizes = [p.stat().st_size for p in (tmp_path / "venv").rglob("*") if p.is_file()]
+    print(f"environment: {sum(sizes) / 2**20:.0f} MiB")

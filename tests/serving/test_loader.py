@@ -1,0 +1,126 @@
+"""TensorFlow's own C++ loader, which TensorFlow Serving uses, runs every signature."""
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from specimens import SIZE, SPECIMENS, WAY
+
+from kmeta.exporting import endpoints, samples, saved_model
+
+FEW = ("PrototypicalNetwork", "MAML")
+DTYPES = {1: "float32", 9: "int64"}
+
+
+@pytest.fixture(scope="session")
+def loader(tmp_path_factory):
+    """The compiled program."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    program = tmp_path_factory.mktemp("loader") / "loader"
+    home = Path(tf.sysconfig.get_lib())
+    subprocess.run(
+        [
+            *("gcc", "-Wall", "-Werror", "-o", program, Path(__file__).with_name("loader.c")),
+            *(f"-I{tf.sysconfig.get_include()}", f"-Wl,-rpath,{home}"),
+            *(home / "libtensorflow_cc.so.2", home / "libtensorflow_framework.so.2"),
+        ],
+        check=True,
+    )
+    return program
+
+
+def number(value):
+    return struct.pack("<q", value)
+
+
+def place(tensor):
+    """Of a tensor `name:index`."""
+    name, index = tensor.name.split(":")
+    return number(len(name)) + name.encode() + number(int(index))
+
+
+def packed(array):
+    """A tensor as the program reads it."""
+    if array.dtype.kind == "S":
+        texts = array.tolist()
+        data, kind = b"".join(number(len(x)) + x for x in texts), 7
+    else:
+        kind = 1 if array.dtype == np.float32 else 9
+        data = array.astype(DTYPES[kind]).tobytes()
+    return b"".join(map(number, (kind, array.ndim, *array.shape, len(data)))) + data
+
+
+def unpacked(file):
+    def read():
+        return struct.unpack("<q", file.read(8))[0]
+
+    kind, rank = read(), read()
+    shape = [read() for _ in range(rank)]
+    count = read()
+    if kind == 7:
+        return np.array([file.read(read()).decode() for _ in range(int(np.prod(shape)))])
+    return np.frombuffer(file.read(count), DTYPES[kind]).reshape(shape)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in SPECIMENS]
+)
+def test_every_signature_runs(loader, name, tmp_path):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    learner = SPECIMENS[name].make()
+    images = rng.random((2 * WAY, SIZE, SIZE, 1), dtype="float32")
+    classifier = learner.adapt(images, np.arange(2 * WAY) % WAY)
+    functions = saved_model.trace(endpoints.table(classifier))
+    probabilities = endpoints.reference(classifier, images)
+    sample = samples.make(classifier, functions, images, probabilities)
+    path = tmp_path / "model"
+    saved_model.save(functions, str(path), classifier.class_names)
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
+        signatures = {n: s for n, s in meta.signature_def.items() if not n.startswith("__")}
+        assert set(signatures) == set(functions)
+        requests, expected = b"", []
+        for signature, definition in signatures.items():
+            prefix = "" if signature == "serving_default" else f"{signature}/"
+            given = {n: sample[prefix + n] for n in definition.inputs}
+            outputs = {n: definition.outputs[n] for n in sorted(definition.outputs)}
+            requests += number(len(given)) + number(len(outputs))
+            for input_name, value in given.items():
+                requests += place(definition.inputs[input_name]) + packed(value)
+            requests += b"".join(map(place, outputs.values()))
+            feed = {
+                definition.inputs[n].name: x.astype(object) if x.dtype.kind == "S" else x
+                for n, x in given.items()
+            }
+            found = session.run({n: t.name for n, t in outputs.items()}, feed)  # the v1 loader
+            for output, value in found.items():
+                if prefix + output in sample:
+                    right = sample[prefix + output]
+                    np.testing.assert_allclose(value, right, rtol=1e-5, atol=1e-5)
+                expected.append((signature, output, value))
+    (tmp_path / "requests").write_bytes(requests)
+    process = subprocess.run(
+        [loader, path, tmp_path / "requests", tmp_path / "answers"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    with open(tmp_path / "answers", "rb") as file:
+        for signature, output, value in expected:
+            found = unpacked(file)
+            where = f"{signature}: {output}"
+            if value.dtype == object:
+                assert found.tolist() == [text.decode() for text in value], where
+            else:
+                np.testing.assert_allclose(found, value, rtol=1e-6, atol=1e-6, err_msg=where)
+        assert file.read() == b""
+    print(f"{name}: {len(functions)} signatures, {len(expected)} outputs")

@@ -1,0 +1,238 @@
+"""The clients against services made of the official stubs, or against a real TensorFlow Serving.
+
+KMETA_TFSERVING and KMETA_TFSERVING_REST name the gRPC and the REST port of a server that has, as
+model "kmeta", the bundle of KMETA_TFSERVING_BUNDLE. What needs a faulty server is left out then.
+"""
+
+import io
+import os
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from kmeta_client import GrpcClient, RestClient, ServingError
+from kmeta_client.deploy import deploy, main
+from PIL import Image
+from tensorflow_serving.apis import prediction_log_pb2
+
+import kmeta
+from kmeta.exporting import load_bundle
+
+from .stub_server import Model, serve_grpc, serve_rest
+
+CLIENTS = {"gRPC": (GrpcClient, serve_grpc), "REST": (RestClient, serve_rest)}
+REAL = {"gRPC": "KMETA_TFSERVING", "REST": "KMETA_TFSERVING_REST"}
+is_real = "KMETA_TFSERVING" in os.environ
+stub_only = pytest.mark.skipif(is_real, reason="needs a server with faults")
+HERE = pathlib.Path(kmeta.__file__).parents[1] / "serving" / "tf_serving"
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    """The bundle on the server."""
+    if is_real:
+        return pathlib.Path(os.environ["KMETA_TFSERVING_BUNDLE"])
+    return exported("prototypical")[1]
+
+
+@pytest.fixture(scope="module")
+def model(served):
+    return None if is_real else Model(served / "saved_model" / "1")
+
+
+@pytest.fixture(scope="module")
+def sample(served):
+    with np.load(served / "sample.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module", params=CLIENTS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def address(kind, model):
+    if is_real:
+        yield os.environ[REAL[kind]]
+        return
+    with CLIENTS[kind][1](model) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def client(kind, address):
+    return CLIENTS[kind][0](address)
+
+
+def test_every_signature(client, served, sample):
+    images = sample["images"]
+    names = load_bundle(served).class_names
+    expected = sample["probabilities"]
+    answer = client.predict(images)
+    np.testing.assert_allclose(answer.probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(answer.score, expected.max(-1), atol=1e-5)
+    assert answer.label == [names[i] for i in answer.probabilities.argmax(-1)]
+    assert answer.index is None
+
+    files = list(sample["serving_bytes/image_bytes"])
+    found = client.predict_files(files).probabilities
+    np.testing.assert_allclose(found, sample["serving_bytes/probabilities"], atol=1e-5)
+    embedded = client.embed(sample["embed/images"])
+    np.testing.assert_allclose(embedded, sample["embed/embeddings"], rtol=1e-5, atol=1e-4)
+
+    support = sample["adapt/support_images"], sample["adapt/support_labels"]
+    state = client.adapt(*support)
+    assert set(state) == {"prototypes"}
+    np.testing.assert_allclose(
+        state["prototypes"], sample["adapt/prototypes"], rtol=1e-5, atol=1e-4
+    )
+    queries = sample["episode/queries"]
+    for answer in (client.classify(queries, state), client.episode(*support, queries)):
+        np.testing.assert_allclose(
+            answer.probabilities, sample["episode/probabilities"], rtol=1e-4, atol=1e-5
+        )
+        assert answer.label is None
+        assert answer.index.dtype == np.int64
+        assert answer.index.tolist() == answer.probabilities.argmax(-1).tolist()
+
+
+def test_bytes_and_pictures(client, sample):
+    pixels = np.round(sample["images"] * 255).astype("uint8")
+    buffer = io.BytesIO()
+    Image.fromarray(pixels[0].squeeze()).save(buffer, "PNG")
+    (found,) = client.predict_files([buffer.getvalue()]).probabilities
+    np.testing.assert_allclose(found, client.predict(pixels[:1]).probabilities[0], atol=1e-5)
+
+
+def test_rows(kind, client, sample):
+    if kind == "gRPC":
+        pytest.skip("rows are a form of REST")
+    found = client.call_rows("serving_default", images=sample["images"])
+    np.testing.assert_allclose(found["probabilities"], sample["probabilities"], atol=1e-5)
+    assert found["label"].tolist() == client.predict(sample["images"]).label
+    found = client.call_rows("embed", images=sample["embed/images"])
+    np.testing.assert_allclose(
+        found["embeddings"], sample["embed/embeddings"], rtol=1e-5, atol=1e-4
+    )
+
+
+def test_status_and_metadata(client):
+    assert set(client.status().values()) == {"AVAILABLE"}
+    metadata = client.metadata()
+    assert metadata["episode"] == {
+        "inputs": ["queries", "support_images", "support_labels"],
+        "outputs": ["index", "probabilities", "score"],
+    }
+    assert len(metadata) == 6
+
+
+def test_wrong_requests(kind, address, client, sample):
+    images = sample["images"]
+    make = CLIENTS[kind][0]
+    unknown = "FAILED_PRECONDITION" if kind == "gRPC" else "INVALID_ARGUMENT"
+    for code, call in (
+        (unknown, lambda: client.call("no_such_signature", images=images)),
+        ("INVALID_ARGUMENT", lambda: client.call("embed", pictures=images)),
+        ("INVALID_ARGUMENT", lambda: client.predict(images[:, :9])),
+        ("INVALID_ARGUMENT", lambda: client.call("embed", images=np.array([b"text"]))),
+        (
+            "INVALID_ARGUMENT",
+            lambda: client.call(
+                "adapt",
+                support_images=images,
+                support_labels=np.zeros(len(images), "float32") + 0.5,
+            ),
+        ),
+        ("INVALID_ARGUMENT", lambda: client.adapt(images[:2], np.array([0, 2]))),
+        ("NOT_FOUND", lambda: make(address, model="other").predict(images)),
+        ("NOT_FOUND", lambda: make(address, version=99).predict(images)),
+    ):
+        with pytest.raises(ServingError) as error:
+            call()
+        assert error.value.code == code, error.value
+        assert str(error.value).startswith(f"{code}: ")
+
+
+@stub_only
+def test_deadline(kind, address, sample):
+    client = CLIENTS[kind][0](address, model="slow", timeout=0.3)
+    with pytest.raises(ServingError) as error:
+        client.call("serving_default", images=sample["images"])
+    assert error.value.code == "DEADLINE_EXCEEDED"
+
+
+@stub_only
+def test_unavailable_is_tried_again_and_nothing_else(kind, address, model, sample):
+    images = sample["images"]
+    client = CLIENTS[kind][0](address, model="flaky", retries=1)
+    for _ in range(2):
+        found = client.predict(images).probabilities
+        np.testing.assert_allclose(found, sample["probabilities"], atol=1e-5)
+    model.requests = 0
+    with pytest.raises(ServingError, match="UNAVAILABLE: "):
+        CLIENTS[kind][0](address, model="flaky", retries=0).call("embed", images=images)
+    model.requests = 0
+    with pytest.raises(ServingError, match="NOT_FOUND: "):
+        CLIENTS[kind][0](address, model="other", retries=3).status()
+    assert model.requests == 1
+
+
+@stub_only
+def test_server_that_is_gone(kind, model, sample):
+    make, serve = CLIENTS[kind]
+    with serve(model) as (address, stop):
+        client = make(address, retries=1)
+        client.predict(sample["images"])
+        stop()
+        with pytest.raises(ServingError) as error:
+            client.predict(sample["images"])
+        assert error.value.code == "UNAVAILABLE"
+
+
+def test_warm_up_requests(exported, sample):
+    """As the official messages read them; one for each signature, and they can be run."""
+    path = exported("prototypical")[1] / "saved_model" / "1"
+    file = path / "assets.extra" / "tf_serving_warmup_requests"
+    model, seen = Model(path), []
+    for record in tf.data.TFRecordDataset(str(file)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        seen.append(request.model_spec.signature_name)
+        given = {n: tf.make_ndarray(tensor) for n, tensor in request.inputs.items()}
+        assert model.run(seen[-1], given)
+    assert sorted(seen) == sorted(n for n in model.signatures if not n.startswith("__"))
+
+
+def test_deploy(exported, tmp_path, capsys):
+    bundle = exported("prototypical")[1]
+    assert deploy(bundle, tmp_path / "models" / "kmeta") == 1
+    assert main([str(bundle), str(tmp_path / "models" / "kmeta"), "--batching"]) == 0
+    assert capsys.readouterr().out.endswith("kmeta: version 2\n")
+    one, two = (tmp_path / "models" / "kmeta" / version for version in "12")
+    original = bundle / "saved_model" / "1" / "saved_model.pb"
+    assert (one / "saved_model.pb").read_bytes() == original.read_bytes()
+    assert not (one / "batching_params.pbtxt").exists()
+    assert "max_batch_size { value: 64 }" in (two / "batching_params.pbtxt").read_text()
+    assert sorted(p.name for p in one.parent.iterdir()) == ["1", "2"]
+    assert main([str(tmp_path), str(tmp_path / "models")]) == 2
+    assert "must be a bundle of kmeta.export" in capsys.readouterr().err
+
+
+def test_configuration_agrees():
+    """The three ways to start the server give it the same options and files that are there."""
+    texts = {name: (HERE / name).read_text() for name in ("Containerfile", "compose.yaml")}
+    options = {
+        name: set(re.findall(r"--(?:port|\w+_\w+)=[^\s\",\]]+", t)) for name, t in texts.items()
+    }
+    assert options["Containerfile"] == options["compose.yaml"]
+    assert "--enable_per_model_batching_parameters=true" in options["compose.yaml"]
+    for option in options["compose.yaml"]:
+        if "=/config/" in option:
+            assert (HERE / "config" / option.rsplit("/", 1)[1]).is_file()
+    assert len(set(re.findall(r"tensorflow/serving:[\d.]+", "".join(texts.values())))) == 1
+    models = (HERE / "config" / "models.config").read_text()
+    assert re.findall(r'name: "([\w-]+)"', models) == ["kmeta", "kmeta-rows"]
+    assert "/v1/models/kmeta," in (HERE / "kubernetes.yaml").read_text()
