@@ -34,9 +34,9 @@ RECIPES = [
         target=0.625,
         source="the baseline without memory in Santoro et al. 2016, table 1, at the tenth instance",
     ),
-    # As published: flattened pixels, plain cosines, all trained as a whole, with as many steps as the
-    # paper has episodes. Needs hours. The recipes above have a Conv-4 in front, trained before and
-    # then kept, and sharper cosines, with which a tenth of these steps and less teach.
+    # As published: flattened pixels, plain cosines, all trained as a whole, with as many steps as
+    # the paper has episodes. Needs hours. The recipes above have a Conv-4 in front, trained before
+    # and then kept, and sharper cosines, with which a tenth of these steps and less teach.
     replace(
         MANN,
         name="mann-published-omniglot-5way",

@@ -80,7 +80,7 @@ def assert_all_equal(first, second):
 def test_fit_lowers_the_loss(learner, specimen):
     learner.compile(keras.optimizers.Adam(0.01))
     episode, query_y = tasks(count=4)
-    epochs = max(12, specimen.steps // 4)
+    epochs = max(12, specimen.steps // 8)
     history = learner.fit(episode, query_y, batch_size=4, epochs=epochs, verbose=0).history["loss"]
     assert np.mean(history[-3:]) < 0.8 * history[0]
 
