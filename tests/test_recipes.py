@@ -167,6 +167,8 @@ def test_options_of_mann():
     plain = make_learner(changed(base, {"cell": "lstm", "filters": 3}))
     assert isinstance(plain.rnn.cell, keras.layers.LSTMCell)
     assert (plain.network.filters, plain.way, plain.labels) == (3, 5, "one_hot")
+    seeded = changed(recipes.get("mann-omniglot-5way"), {"seed": 4})
+    assert (seeded.seed, seeded.train.seed, seeded.embedding.seed) == (4, 4, 4)
     published = make_learner(recipes.get("mann-published-omniglot-5way"))
     assert isinstance(published.network, keras.layers.Flatten)
     for option in ("query", "test_query"):

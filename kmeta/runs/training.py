@@ -59,14 +59,17 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
 
     learner.build(train_on.dataset.images.shape[1:])
     bars = verbose == "auto" and sys.stdout.isatty()
+    seconds = 0.0
     if recipe.embedding is not None:
-        dataset = data[recipe.embedding.split]
-        _train_embedding(run, recipe, learner, dataset, _lines(recipe.embedding_epochs, verbose))
+        if not run.checkpoint_path.exists():
+            lines = _lines(recipe.embedding_epochs, verbose)
+            seconds = _train_embedding(run, recipe, learner, data[recipe.embedding.split], lines)
         learner.network.trainable = False
     learner.compile(optimizer=make_optimizer(recipe))
     learner.optimizer.build(learner.trainable_variables)
     checkpoint = Checkpoint(run.checkpoint_path)
     checkpoint.restore(learner)
+    checkpoint.seconds += seconds
     cut_log(run.log_path, checkpoint.epochs_done)
     _fit(
         learner,
@@ -123,16 +126,16 @@ def versions():
 
 
 def _train_embedding(run, recipe, learner, dataset, callbacks):
-    """Train the learner's network as `Recipe.embedding` says, where its run has not yet done so."""
-    if not run.checkpoint_path.exists():
-        alone = kmeta.PrototypicalNetwork(learner.network)
-        alone.build(learner.image_shape)
-        alone.compile(optimizer=make_optimizer(recipe))
-        alone.optimizer.build(alone.trainable_variables)
-        checkpoint = Checkpoint(run.embedding_checkpoint_path)
-        checkpoint.restore(alone)
-        episodes = make_episodes(dataset, recipe.embedding, recipe.rotations)
-        _fit(alone, episodes, recipe.embedding_epochs, checkpoint, callbacks, verbose=0)
+    """Train the learner's network as `Recipe.embedding` says, and return the seconds it took."""
+    alone = kmeta.PrototypicalNetwork(learner.network)
+    alone.build(learner.image_shape)
+    alone.compile(optimizer=make_optimizer(recipe))
+    alone.optimizer.build(alone.trainable_variables)
+    checkpoint = Checkpoint(run.embedding_checkpoint_path)
+    checkpoint.restore(alone)
+    episodes = make_episodes(dataset, recipe.embedding, recipe.rotations)
+    _fit(alone, episodes, recipe.embedding_epochs, checkpoint, callbacks, verbose=0)
+    return checkpoint.seconds
 
 
 def _fit(learner, train_on, epochs, checkpoint, callbacks, **options):
