@@ -62,8 +62,20 @@ def evaluate(learner, episodes, verbose="auto"):
             f"Argument `episodes` must be kmeta.Episodes. Received: {type(episodes).__name__}"
         )
     progress = keras.utils.Progbar(len(episodes), unit_name="step", verbose=int(verbose != 0))
+    inputs = episodes[0][0]
+    if not isinstance(inputs, learner.input_types):
+        known = " or ".join(kind.__name__ for kind in learner.input_types)
+        raise ValueError(
+            f"{type(learner).__name__} takes items with {known}. Received: `episodes` with "
+            f"{type(inputs).__name__}"
+        )
+    sequences = isinstance(inputs, Sequence)
+    if sequences and inputs.previous_y.shape[-1] != learner.symbols:
+        raise ValueError(
+            f"The learner takes labels of {learner.symbols} numbers, one-hot or letter by letter. "
+            f"Received: `episodes` whose labels have {inputs.previous_y.shape[-1]}"
+        )
     hits = []  # for each task the share of right answers, or one share for each instance
-    sequences = isinstance(episodes[0][0], Sequence)
     with rewound(episodes):
         for index in range(len(episodes)):
             inputs, labels = episodes[index]

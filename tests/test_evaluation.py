@@ -73,6 +73,16 @@ def test_sequences_are_scored_instance_by_instance(labels):
         (keras.layers.Identity(), None, "`learner` must be a kmeta learner. Received: Identity"),
         (identity(), [1, 2], "`episodes` must be kmeta.Episodes. Received: list"),
         (
+            identity(),
+            kmeta.data.SequenceEpisodes(DATA, way=3, instances=2, steps=1),
+            "PrototypicalNetwork takes items with Episode. Received: `episodes` with Sequence",
+        ),
+        (
+            kmeta.MemoryAugmentedNetwork(keras.layers.Identity(), way=4),
+            kmeta.data.SequenceEpisodes(DATA, way=3, instances=2, steps=1),
+            "takes labels of 4 numbers.* Received: `episodes` whose labels have 3",
+        ),
+        (
             kmeta.MAML(keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])),
             kmeta.Episodes(DATA, way=3, shot=1, query=2, steps=1),
             "network predicts 5 classes, but the support set has 3",

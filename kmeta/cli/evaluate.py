@@ -48,7 +48,7 @@ def add_parser(commands):
         ("--seed", seed, "of the tasks"),
     ):
         parser.add_argument(flag, type=kind, default=GIVEN_ONLY, metavar="N", help=text)
-    add_learner_options(parser, ("bn_mode",), nargs="+")
+    add_learner_options(parser, ("bn_mode",), nargs="+", metavar="MODE")
     return parser
 
 

@@ -82,6 +82,8 @@ def add_learner_options(group, names=tuple(LEARNER_OPTIONS), **more):
         owners = [learner for learner, kind in LEARNERS.items() if name in kind.options]
         if len(owners) < len(LEARNERS):
             details["help"] = f"{', '.join(owners)}: {details['help']}"
+        if more.get("nargs") == "+":
+            details["help"] = f"one or more of {', '.join(details['choices'])}: {details['help']}"
         flag = "--" + name.replace("_", "-")
         if details.pop("switch", False):
             add_switch(group, flag, **details)

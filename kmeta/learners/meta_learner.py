@@ -74,7 +74,8 @@ class MetaLearner(keras.Model):
             input_shape = input_shape.image_shape
         self.image_shape = tuple(int(size) for size in input_shape)
         self.feature_shape = self.network(keras.KerasTensor((None, *self.image_shape))).shape[1:]
-        if not self.network.trainable:  # a loaded one has not told this to its parts
+        if not self.network.trainable:  # Keras passes a change on to parts, and no first value
+            self.network.trainable = True
             self.network.trainable = False
         self.built = True
 
