@@ -1,5 +1,6 @@
 """Every mistake gives one line on standard error and exit code 2, and no traceback."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from kmeta import recipes
-from kmeta.cli.interrupts import interruptible
+from kmeta.cli import interrupts
 from kmeta.cli.main import COMMANDS, main
 
 PROTOTYPICAL = ["--learner", "prototypical"]
@@ -223,14 +224,24 @@ def test_ctrl_c_leaves_without_a_traceback(tmp_path, pictures):
     assert "Continue with: kmeta train --resume" in output
 
 
+def test_an_interrupt_that_was_swallowed_comes_again(monkeypatch):
+    monkeypatch.setattr(interrupts, "AGAIN", 0.2)
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts.interruptible():
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            time.sleep(20)
+    time.sleep(0.5)  # and not once more, when all is over
+
+
 def test_an_error_that_follows_an_interrupt_is_the_interrupt():
     with pytest.raises(KeyboardInterrupt):
-        with interruptible():
+        with interrupts.interruptible():
             try:
                 signal.raise_signal(signal.SIGINT)
             except KeyboardInterrupt:
                 raise TypeError("swallowed") from None
     with pytest.raises(TypeError):
-        with interruptible():
+        with interrupts.interruptible():
             raise TypeError("an error of its own")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
