@@ -79,6 +79,15 @@ class MetaLearner(keras.Model):
             self.network.trainable = False
         self.built = True
 
+    def check_vectors(self):
+        """Raise ValueError unless the network gives one vector of features for each image."""
+        if len(self.feature_shape) != 1:
+            raise ValueError(
+                "Argument `embedding` must give one vector of features for each image, [batch, "
+                "features]. Received: an embedding whose output has the shape "
+                f"{(None, *self.feature_shape)}"
+            )
+
     def get_build_config(self):
         return {"image_shape": self.image_shape}
 
@@ -100,6 +109,10 @@ class MetaLearner(keras.Model):
             from_logits=True, dtype=self.variable_dtype
         )
 
+    def accuracy(self):
+        """What the metric "accuracy" stands for."""
+        return "accuracy"
+
     def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
         """Keras' `compile`; by default the paper's loss (cross-entropy), and accuracy.
 
@@ -115,6 +128,8 @@ class MetaLearner(keras.Model):
         if loss is None:
             loss = self.default_loss()
             metrics = ["accuracy"] if metrics is None else metrics
+        if isinstance(metrics, (list, tuple)):
+            metrics = [self.accuracy() if metric == "accuracy" else metric for metric in metrics]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config):

@@ -104,12 +104,7 @@ class MemoryAugmentedNetwork(MetaLearner):
 
     def build(self, input_shape):
         super().build(input_shape)
-        if len(self.feature_shape) != 1:
-            raise ValueError(
-                "Argument `embedding` must give one vector of features for each image, [batch, "
-                "features]. Received: an embedding whose output has the shape "
-                f"{(None, *self.feature_shape)}"
-            )
+        self.check_vectors()
         if self.standardize and not self.normalization.built:
             self.normalization.build((None, None, *self.feature_shape))
         if not self.rnn.built:
@@ -204,19 +199,9 @@ class MemoryAugmentedNetwork(MetaLearner):
             )
         return ops.broadcast_to(names, (tasks, *ops.shape(names)))
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
-        """Keras' `compile`; by default cross-entropy, over all steps and letters, and accuracy.
-
-        A string counts as right if all its letters are.
-
-        Raises:
-            ValueError: as `MetaLearner.compile`.
-        """
-        if loss is None and metrics is None:
-            metrics = ["accuracy"]
-        if isinstance(metrics, (list, tuple)):
-            metrics = [LabelAccuracy() if metric == "accuracy" else metric for metric in metrics]
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+    def accuracy(self):
+        """Share of right labels; a string is right if all its letters are."""
+        return LabelAccuracy()
 
     def get_config(self):
         return {

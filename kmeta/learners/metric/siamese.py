@@ -45,6 +45,9 @@ class SiameseNetwork(MetricLearner):
             `10 * cos(f(x_i), f(x_j)) - 5`, so that from the first step on what differs more is
             less likely of one class. Published: `RandomNormal(0, 0.2)`, `RandomNormal(0.5, 0.01)`.
 
+    A loss of your own, given to `compile`, gets binary labels: `[pairs]` of `Pairs`, one-hot
+    `[tasks, queries, way, 1]` of episodes, with log-odds of the same shape.
+
     Raises:
         ValueError: if an argument is none of those above, or the embedding's output is no
             vector of features.
@@ -84,12 +87,7 @@ class SiameseNetwork(MetricLearner):
 
     def build(self, input_shape):
         super().build(input_shape)
-        if len(self.feature_shape) != 1:
-            raise ValueError(
-                "Argument `embedding` must give one vector of features for each image, [batch, "
-                "features]. Received: an embedding whose output has the shape "
-                f"{(None, *self.feature_shape)}"
-            )
+        self.check_vectors()
         if self.head is None:
             self._build_head()
 
@@ -127,21 +125,9 @@ class SiameseNetwork(MetricLearner):
     def default_loss(self):
         return keras.losses.BinaryCrossentropy(from_logits=True, dtype=self.variable_dtype)
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
-        """Keras' `compile`; by default binary cross-entropy on the log-odds, and accuracy.
-
-        Accuracy is that of verification on `Pairs` and that of classification on episodes. A loss
-        of your own gets binary labels: `[pairs]` of `Pairs`, one-hot
-        `[tasks, queries, way, 1]` of episodes, with log-odds of the same shape.
-
-        Raises:
-            ValueError: as `MetaLearner.compile`.
-        """
-        if loss is None and metrics is None:
-            metrics = ["accuracy"]
-        if isinstance(metrics, (list, tuple)):
-            metrics = [SiameseAccuracy() if metric == "accuracy" else metric for metric in metrics]
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+    def accuracy(self):
+        """Accuracy of verification on `Pairs`, of classification on episodes."""
+        return SiameseAccuracy()
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Keras' `compute_loss`; queries and classes of an episode become verification pairs."""
