@@ -64,8 +64,6 @@ def memory(name, what):
         "1 unit in place of 20 in the makers of fast weights": {"units": 1},
     }.get(what, {})
     learner = make_learner(replace(recipe, learner_options={**recipe.learner_options, **options}))
-    if recipe.embedding is not None:  # trained before, and kept
-        learner.network.trainable = False
     size = recipe.data_options.get("size", 28)
     glyphs = kmeta.data.load("glyphs", "test", size=size)
     return learner, make_episodes(glyphs, recipe.train, True, sequence_labels(recipe))[0]

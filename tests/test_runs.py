@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from dataclasses import replace
 
 import keras
@@ -17,7 +16,7 @@ import pytest
 import kmeta
 from kmeta.recipes import Recipe, Tasks
 from kmeta.runs import Run, train
-from kmeta.runs.building import make_learner, make_optimizer
+from kmeta.runs.building import make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import load_data, make_episodes, make_training_data
 from kmeta.runs.folder import replaced
@@ -72,38 +71,6 @@ def test_a_run_on_pairs(pictures, tmp_path):
     assert (data.batch_size, data.steps, data.seed) == (5, 3, on_pairs.train.seed)
     assert data.distortions and data.rotations and not data.within_groups
     assert isinstance(make_training_data(data.dataset, recipe), kmeta.Episodes)
-
-
-def test_an_embedding_is_trained_first_and_then_stays(pictures, tmp_path):
-    recipe = small(pictures, learner="mann", epochs=1)
-    sequences = {
-        name: replace(getattr(recipe, name), way=2, shot=3, query=0)
-        for name in ("train", "val", "test")
-    }
-    embedding = Tasks("train", way=3, query=2, steps=2)
-    recipe = replace(recipe, **sequences, embedding=embedding, embedding_epochs=2)
-    run = tmp_path / "run"
-    train(recipe, run, verbose=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # Keras skips what it cannot load
-        learner = kmeta.load(run)
-    head = len(learner.rnn.weights + learner.head.weights)
-    assert len(learner.trainable_variables) == head
-
-    alone = kmeta.PrototypicalNetwork(make_learner(recipe).network)
-    alone.compile(make_optimizer(recipe))
-    dataset = load_data(recipe)["train"]
-    alone.fit(make_episodes(dataset, embedding, recipe.rotations), epochs=2, verbose=0)
-    for a, b in zip(alone.network.weights, learner.network.weights, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
-
-    for name in ("learner.keras", "result.json", "checkpoint.npz"):
-        (run / name).unlink()  # as if killed after the embedding
-    before = {path.name: path.read_bytes() for path in run.glob("embedding.npz")}
-    train(recipe, run, resume=True, verbose=0)
-    assert before == {path.name: path.read_bytes() for path in run.glob("embedding.npz")}
-    for a, b in zip(kmeta.load(run).weights, learner.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_a_run_holds_what_it_promises(finished, pictures):

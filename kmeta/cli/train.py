@@ -184,10 +184,9 @@ def summary(recipe):
     kind = f"{tasks.way}-way {tasks.shot}-shot, tasks per step: {tasks.tasks_per_step}"
     if recipe.pairs is not None:
         kind = f"pairs, {', '.join(f'{name}: {value}' for name, value in recipe.pairs.items())}"
-    before = f", after {recipe.embedding_epochs} of the network alone" if recipe.embedding else ""
     return (
         f"{recipe.learner} on {recipe.data}: {kind}, steps per epoch: {tasks.steps}, "
-        f"epochs: {recipe.epochs}{before}"
+        f"epochs: {recipe.epochs}"
     )
 
 

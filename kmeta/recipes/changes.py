@@ -142,12 +142,8 @@ def _tasks(recipe, options):
     test = replace(recipe.test, **held_out)
     if "episodes" in options:
         test = with_episodes(test, options.pop("episodes"))
-    val = recipe.val and replace(recipe.val, **held_out)
-    embedding = recipe.embedding
-    if embedding is not None and "seed" in train:
-        embedding = replace(embedding, seed=train["seed"])
-    train = replace(recipe.train, **train)
-    return replace(recipe, train=train, embedding=embedding, val=val, test=test)
+    val = None if recipe.val is None else replace(recipe.val, **held_out)
+    return replace(recipe, train=replace(recipe.train, **train), val=val, test=test)
 
 
 def _fields(recipe, options):

@@ -38,9 +38,6 @@ class Recipe:
     pairs: arguments of `kmeta.data.VerificationPairs`, to train on pairs of images, not on tasks.
         Split, steps and seed are those of `train`.
     train, val, test: `Tasks`. Without `val`, the last weights are the result; with it, the best.
-    embedding, embedding_epochs: `Tasks` on which the learner's network is trained first, alone, as
-        the embedding of a Prototypical Network; from then on it stays as it is. None: the learner
-        is trained as a whole.
     val_every: epochs between validations.
     epochs: of `train.steps` steps each.
     optimizer: "adam", or "sgd", which for Reptile is the published interpolation.
@@ -63,8 +60,6 @@ class Recipe:
     train: Tasks = Tasks("train", query=5)
     val: Tasks | None = Tasks("val", steps=50, seed=1)
     test: Tasks = Tasks("test", steps=250, seed=2)
-    embedding: Tasks | None = None
-    embedding_epochs: int = 0
     val_every: int = 1
     epochs: int = 20
     optimizer: str = "adam"
@@ -84,8 +79,8 @@ class Recipe:
     def from_dict(cls, values):
         """Return the recipe of such dictionaries."""
         values = dict(values)
-        for part in ("train", "val", "test", "embedding"):
-            values[part] = None if values.get(part) is None else Tasks(**values[part])
+        for part in ("train", "val", "test"):
+            values[part] = None if values[part] is None else Tasks(**values[part])
         return cls(**values)
 
 

@@ -61,23 +61,17 @@ def load_data(recipe, data_dir=None):
     class is trained on and held out at once.
     """
     data = {}
-    for tasks in trained(recipe) + held_out(recipe):
+    for tasks in parts(recipe):
         if tasks.split not in data:
             data[tasks.split] = load_split(recipe.data, tasks.split, data_dir, recipe.data_options)
         check_room(data[tasks.split], tasks, recipe.rotations)
-    for tasks in trained(recipe):
-        _check_apart(data[tasks.split], [data[other.split] for other in held_out(recipe)])
+    _check_apart(data[recipe.train.split], [data[tasks.split] for tasks in parts(recipe)[1:]])
     return data
 
 
-def trained(recipe):
-    """Return the `Tasks` that a recipe trains on."""
-    return [tasks for tasks in (recipe.embedding, recipe.train) if tasks is not None]
-
-
-def held_out(recipe):
-    """Return the `Tasks` of validation (where there is one) and test of a recipe."""
-    return [tasks for tasks in (recipe.val, recipe.test) if tasks is not None]
+def parts(recipe):
+    """Return the training, validation (where there is one) and test `Tasks` of a recipe."""
+    return [tasks for tasks in (recipe.train, recipe.val, recipe.test) if tasks is not None]
 
 
 def check_room(dataset, tasks, rotations):
@@ -89,13 +83,13 @@ def check_room(dataset, tasks, rotations):
         raise ValueError(f"{tasks.split} tasks from {dataset.name}: {error}") from error
 
 
-def _check_apart(dataset_trained, others):
-    for dataset in others:
-        common = sorted(set(dataset_trained.class_names) & set(dataset.class_names))
+def _check_apart(trained, held_out):
+    for dataset in held_out:
+        common = sorted(set(trained.class_names) & set(dataset.class_names))
         if common:
             raise ValueError(
                 "Classes of validation and test must not be trained on. "
-                f"Received: {common[0]!r} in both {dataset_trained.name} and {dataset.name}"
+                f"Received: {common[0]!r} in both {trained.name} and {dataset.name}"
             )
 
 

@@ -13,8 +13,7 @@ class Run:
 
     - `config.json`: the recipe, the place and hashes of the data, versions of the libraries;
     - `log.csv`: one line an epoch; `tensorboard/`: the same for TensorBoard;
-    - `checkpoint.npz`: all that continues the run; `embedding.npz`: the same while its embedding is
-      trained alone, if it is;
+    - `checkpoint.npz`: all that continues the run;
     - `learner.keras` and `result.json`: there when the run has finished;
     - `evaluations.jsonl`: later evaluations, one a line.
 
@@ -26,7 +25,6 @@ class Run:
         self.config_path = self.path / "config.json"
         self.log_path = self.path / "log.csv"
         self.checkpoint_path = self.path / "checkpoint.npz"
-        self.embedding_checkpoint_path = self.path / "embedding.npz"
         self.learner_path = self.path / "learner.keras"
         self.result_path = self.path / "result.json"
         self.evaluations_path = self.path / "evaluations.jsonl"

@@ -58,33 +58,13 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     )
 
     learner.build(train_on.dataset.images.shape[1:])
-    bars = verbose == "auto" and sys.stdout.isatty()
-    seconds = 0.0
-    if recipe.embedding is not None:
-        if not run.checkpoint_path.exists():
-            lines = _lines(recipe.embedding_epochs, verbose)
-            seconds = _train_embedding(run, recipe, learner, data[recipe.embedding.split], lines)
-        learner.network.trainable = False
     learner.compile(optimizer=make_optimizer(recipe))
     learner.optimizer.build(learner.trainable_variables)
     checkpoint = Checkpoint(run.checkpoint_path)
     checkpoint.restore(learner)
-    checkpoint.seconds += seconds
-    cut_log(run.log_path, checkpoint.epochs_done)
-    _fit(
-        learner,
-        train_on,
-        recipe.epochs,
-        checkpoint,
-        [
-            keras.callbacks.CSVLogger(run.log_path, append=True),
-            keras.callbacks.TensorBoard(run.tensorboard_path, write_graph=False),
-            *_lines(recipe.epochs, verbose),
-        ],
-        validation_data=validate_on,
-        validation_freq=recipe.val_every,
-        verbose=int(bars),
-    )
+    bars = verbose == "auto" and sys.stdout.isatty()
+    lines = [EpochLine(recipe.epochs)] if verbose and not bars else []
+    _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, int(bars))
 
     checkpoint.use_best(learner)
     score = evaluate(learner, test_on, verbose=int(bars))
@@ -125,36 +105,25 @@ def versions():
     return found
 
 
-def _train_embedding(run, recipe, learner, dataset, callbacks):
-    """Train the learner's network as `Recipe.embedding` says, and return the seconds it took."""
-    alone = kmeta.PrototypicalNetwork(learner.network)
-    alone.build(learner.image_shape)
-    alone.compile(optimizer=make_optimizer(recipe))
-    alone.optimizer.build(alone.trainable_variables)
-    checkpoint = Checkpoint(run.embedding_checkpoint_path)
-    checkpoint.restore(alone)
-    episodes = make_episodes(dataset, recipe.embedding, recipe.rotations)
-    _fit(alone, episodes, recipe.embedding_epochs, checkpoint, callbacks, verbose=0)
-    return checkpoint.seconds
-
-
-def _fit(learner, train_on, epochs, checkpoint, callbacks, **options):
+def _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, verbose):
     train_on.epoch = checkpoint.epochs_done
-    if checkpoint.epochs_done >= epochs:
+    cut_log(run.log_path, checkpoint.epochs_done)
+    if checkpoint.epochs_done >= recipe.epochs:
         return
     learner.fit(
         train_on,
+        validation_data=validate_on,
+        validation_freq=recipe.val_every,
         initial_epoch=checkpoint.epochs_done,
-        epochs=epochs,
-        callbacks=[*callbacks, checkpoint],  # last: what it has saved, the others have written
-        **options,
+        epochs=recipe.epochs,
+        verbose=verbose,
+        callbacks=[
+            keras.callbacks.CSVLogger(run.log_path, append=True),
+            keras.callbacks.TensorBoard(run.tensorboard_path, write_graph=False),
+            *lines,
+            checkpoint,  # last: what it has saved, the others have written
+        ],
     )
-
-
-def _lines(epochs, verbose):
-    """Progress as lines, where it is not shown as bars."""
-    bars = verbose == "auto" and sys.stdout.isatty()
-    return [EpochLine(epochs)] if verbose and not bars else []
 
 
 def _configure(run, recipe, data_dir, data):

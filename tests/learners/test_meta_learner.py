@@ -1,3 +1,5 @@
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -90,3 +92,17 @@ def test_fit_builds_the_optimizer_so_that_saving_is_whole(tmp_path):
     assert int(loaded.optimizer.iterations) == 1
     for a, b in zip(loaded.optimizer.variables, fresh.optimizer.variables, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_network_that_does_not_train_stays_so_when_loaded(tmp_path):
+    learner = kmeta.MatchingNetwork(kmeta.layers.Conv4(3), full_context=True)
+    learner.build((16, 16, 1))
+    learner.network.trainable = False
+    learner.compile()
+    learner.optimizer.build(learner.trainable_variables)
+    learner.save(tmp_path / "learner.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # Keras skips what it cannot load
+        loaded = keras.models.load_model(tmp_path / "learner.keras")
+    shapes = [weight.shape for weight in learner.trainable_variables]
+    assert shapes and [weight.shape for weight in loaded.trainable_variables] == shapes
