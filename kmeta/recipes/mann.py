@@ -15,7 +15,7 @@ MANN = Recipe(
     train=Tasks("trainval", way=5, shot=10, query=0, tasks_per_step=16, steps=100),
     val=None,
     test=Tasks("test", way=5, shot=10, query=0, tasks_per_step=20, steps=50, seed=2),
-    epochs=20,
+    epochs=40,
     learning_rate=3e-3,
     halve_every=4000,
     clip_norm=10.0,
