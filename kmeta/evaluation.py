@@ -62,23 +62,12 @@ def evaluate(learner, episodes, verbose="auto"):
             f"Argument `episodes` must be kmeta.Episodes. Received: {type(episodes).__name__}"
         )
     progress = keras.utils.Progbar(len(episodes), unit_name="step", verbose=int(verbose != 0))
-    inputs = episodes[0][0]
-    if not isinstance(inputs, learner.input_types):
-        known = " or ".join(kind.__name__ for kind in learner.input_types)
-        raise ValueError(
-            f"{type(learner).__name__} takes items with {known}. Received: `episodes` with "
-            f"{type(inputs).__name__}"
-        )
-    sequences = isinstance(inputs, Sequence)
-    if sequences and inputs.previous_y.shape[-1] != learner.symbols:
-        raise ValueError(
-            f"The learner takes labels of {learner.symbols} numbers, one-hot or letter by letter. "
-            f"Received: `episodes` whose labels have {inputs.previous_y.shape[-1]}"
-        )
     hits = []  # for each task the share of right answers, or one share for each instance
     with rewound(episodes):
         for index in range(len(episodes)):
             inputs, labels = episodes[index]
+            _check_inputs(learner, inputs)
+            sequences = isinstance(inputs, Sequence)
             logits = learner.predict_on_batch(inputs)
             if sequences:
                 hits.extend(hits_by_instance(logits.argmax(-1), labels))
@@ -122,6 +111,20 @@ def hits_by_instance(answers, labels):
         ],
         axis=1,
     )
+
+
+def _check_inputs(learner, inputs):
+    if not isinstance(inputs, learner.input_types):
+        known = " or ".join(kind.__name__ for kind in learner.input_types)
+        raise ValueError(
+            f"{type(learner).__name__} takes items with {known}. Received: `episodes` with "
+            f"{type(inputs).__name__}"
+        )
+    if isinstance(inputs, Sequence) and inputs.previous_y.shape[-1] != learner.symbols:
+        raise ValueError(
+            f"The learner takes labels of {learner.symbols} numbers, one-hot or letter by letter. "
+            f"Received: `episodes` whose labels have {inputs.previous_y.shape[-1]}"
+        )
 
 
 def _check_way(predicted, way):

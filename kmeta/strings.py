@@ -5,6 +5,7 @@ With 3125 of them, the labels of a task tell little of how many classes it has.
 
 import numpy as np
 
+LABELS = ("one_hot", "strings")  # the kinds of labels a sequence may show
 LETTERS, ALPHABET = 5, 5
 STRINGS = ALPHABET**LETTERS
 

@@ -7,9 +7,7 @@ from kmeta.data.distortions import distort, draw_turn_and_shift
 from kmeta.data.episodes import Episodes
 from kmeta.data.sampler import pick, random_rows
 from kmeta.episode import Sequence
-from kmeta.strings import STRINGS, letters, one_hot
-
-LABELS = ("one_hot", "strings")
+from kmeta.strings import LABELS, STRINGS, letters, one_hot
 
 
 class SequenceEpisodes(Episodes):

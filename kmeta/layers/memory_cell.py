@@ -28,8 +28,8 @@ class MemoryCell(keras.layers.Layer):
         controller: `"lstm"`, or `"feedforward"` for one dense layer of tanh units.
         decay: gamma, by which usage fades at a step, from 0 to 1.
         scale: factor of the cosines by which memory is read. 1 is the published form, under which
-            a row that answers the key best has at most 5 % of the attention among 128; with 10 to
-            20 it learns several times sooner.
+            a row that answers the key best has at most 5 % of the attention among 128; with about 8
+            it learns sooner.
 
     Input: `[batch, features]` and the states of the step before, six tensors `[batch, ...]` (four
     without an LSTM): hidden and cell state of the LSTM, the memory flattened, the vectors read, the

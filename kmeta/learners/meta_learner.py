@@ -247,6 +247,15 @@ class rewound:
             self.episodes.epoch = self.epoch
 
 
+def check_way(outputs, support):
+    """Raise ValueError unless a network has as many outputs as a `Support` has classes."""
+    if outputs != support.y.shape[-1]:
+        raise ValueError(
+            f"The network predicts {outputs} classes, but the support set has "
+            f"{support.y.shape[-1]}. Give the network as many outputs as the tasks have classes"
+        )
+
+
 def _shape_text(image_shape):
     return f"[{', '.join(map(str, ('items', *image_shape)))}]"
 

@@ -8,10 +8,9 @@ from kmeta.episode import Episode, Sequence
 from kmeta.layers.memory_cell import MemoryCell
 from kmeta.learners.meta_learner import MetaLearner
 from kmeta.ops.attention import valid_items
-from kmeta.strings import ALPHABET, LETTERS, STRINGS, one_hot
+from kmeta.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 
 BASELINE_UNITS = 200
-LABELS = ("one_hot", "strings")
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -40,8 +39,8 @@ class MemoryAugmentedNetwork(MetaLearner):
             then predicts letters, logits `[tasks, steps, 5, 5]` of a `Sequence`, and tasks may have
             any way up to 3125: those of an `Episode` get strings of their own, and the logits of
             its classes are the sums of their letters' log-probabilities.
-        scale: of the cosines by which `cell="memory"` is read. 1 is the published form; with 10 to
-            20 it learns several times sooner. A cell of your own has its own.
+        scale: of the cosines by which `cell="memory"` is read. 1 is the published form; with about
+            8 it learns sooner. A cell of your own has its own.
         standardize: move and scale every feature of the embedding to mean 0 and variance 1, by a
             batch normalisation without weights. Features that are never negative, such as those of
             Conv-4, are much alike for a controller otherwise.

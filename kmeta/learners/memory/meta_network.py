@@ -5,8 +5,9 @@ from keras import ops
 
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
-from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.meta_learner import MetaLearner, check_way
 from kmeta.ops import differentiation, fast_weights
+from kmeta.ops.attention import valid_items
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -71,17 +72,12 @@ class MetaNetwork(MetaLearner):
 
     def adapt_state(self, support, training=False):
         """`{"keys", "valid", "values", "task_fast"}`: the memory's `r_i` and `W*_i`, and `Q*`."""
-        if self.network.way != support.y.shape[-1]:
-            raise ValueError(
-                f"The network predicts {self.network.way} classes, but the support set has "
-                f"{support.y.shape[-1]}. Give the network as many outputs as the tasks have "
-                "classes"
-            )
+        check_way(self.network.way, support)
         return differentiation.map_tasks(self._adapt_task, support)
 
     def _adapt_task(self, support):
         x, labels = support
-        valid = ops.cast(ops.any(labels > 0, axis=-1), x.dtype)
+        valid = ops.cast(valid_items(labels), x.dtype)
         slow = differentiation.read(self.embedding.kernels)
         gradients = fast_weights.meta_information(x, labels, slow)[:-1]
         task_fast = _generated(self.task_fast, gradients, valid)

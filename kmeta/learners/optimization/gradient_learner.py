@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kmeta.layers.batch_normalization import batch_norm_statistics
-from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.meta_learner import MetaLearner, check_way
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_cross_entropy
 
@@ -105,12 +105,7 @@ class GradientLearner(MetaLearner):
 
     def support_loss(self, logits, support):
         """The loss that the inner loop lowers, a scalar."""
-        if logits.shape[-1] != support.y.shape[-1]:
-            raise ValueError(
-                f"The network predicts {logits.shape[-1]} classes, but the support set has "
-                f"{support.y.shape[-1]}. Give the network as many outputs as the tasks have "
-                "classes"
-            )
+        check_way(logits.shape[-1], support)
         return support_cross_entropy(logits, support.y)
 
     def train_step(self, data):
