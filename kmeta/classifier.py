@@ -4,6 +4,7 @@ import keras
 from keras import ops, tree
 
 UNKNOWN = "unknown"  # the label of an image whose score is below the threshold
+CERTAIN = (0.0, 100.0)  # slope and offset whose sigmoid is 1
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -18,21 +19,34 @@ class Classifier(keras.Model):
     Output: probabilities `[batch, way]`, columns in the order of `class_names`.
 
     temperature: divides the logits; above 1 for a learner that is surer than it is right.
-    threshold: an exported classifier calls an image "unknown" whose largest probability is below;
-        0 for never.
+    threshold: an exported classifier calls an image "unknown" whose score is below; 0 for never.
+        The score is the largest probability times how likely the image is of a known class at all.
+    familiarity: `(slope, offset)` of the latter, `sigmoid(slope * largest logit + offset)`; by
+        default it is 1. `kmeta.FewShotClassifier.calibrate` fits it: probabilities alone, which
+        compare the classes with one another, tell little of images that are far from all of them.
 
     Raises:
-        ValueError: if `temperature` or `threshold` is out of range, or a class is called "unknown"
-            where images may be called that too.
+        ValueError: if `temperature`, `threshold` or `familiarity` is out of range, or a class is
+            called "unknown" where images may be called that too.
     """
 
-    def __init__(self, learner, state, class_names, temperature=1.0, threshold=0.0, **kwargs):
+    def __init__(
+        self,
+        learner,
+        state,
+        class_names,
+        temperature=1.0,
+        threshold=0.0,
+        familiarity=CERTAIN,
+        **kwargs,
+    ):
         super().__init__(trainable=False, **kwargs)
-        _check_options(temperature, threshold, class_names)
+        _check_options(temperature, threshold, familiarity, class_names)
         self._get_learner = lambda: learner  # hidden from Keras: only the copies below are weights
         self.class_names = list(class_names)
         self.temperature = float(temperature)
         self.threshold = float(threshold)
+        self.familiarity = tuple(map(float, familiarity))
         self.image_shape = learner.image_shape
         self._structure = tree.pack_sequence_as(state, list(range(len(tree.flatten(state)))))
         self._state = [self._constant(f"state_{i}", x) for i, x in enumerate(tree.flatten(state))]
@@ -83,8 +97,15 @@ class Classifier(keras.Model):
         del training
         return ops.softmax(self.logits(images) / self.temperature, axis=-1)
 
-    def with_options(self, temperature=None, threshold=None):
-        """A copy with another temperature or threshold.
+    @property
+    def settings(self):
+        """The numbers that make answers of logits, by name."""
+        slope, offset = self.familiarity
+        settings = {"temperature": self.temperature, "threshold": self.threshold}
+        return {**settings, "slope": slope, "offset": offset}
+
+    def with_options(self, temperature=None, threshold=None, familiarity=None):
+        """A copy with another temperature, threshold or familiarity.
 
         Raises:
             ValueError: as the constructor.
@@ -95,6 +116,7 @@ class Classifier(keras.Model):
             self.class_names,
             self.temperature if temperature is None else temperature,
             self.threshold if threshold is None else threshold,
+            self.familiarity if familiarity is None else familiarity,
         )
         other.set_weights(self.get_weights())  # the learner may have changed since
         return other
@@ -114,6 +136,7 @@ class Classifier(keras.Model):
             "class_names": self.class_names,
             "temperature": self.temperature,
             "threshold": self.threshold,
+            "familiarity": self.familiarity,
         }
 
     @classmethod
@@ -133,7 +156,7 @@ def _weights(learner):
     return deployed + [weight for weight in learner.weights if id(weight) not in known]
 
 
-def _check_options(temperature, threshold, class_names):
+def _check_options(temperature, threshold, familiarity, class_names):
     if not 0 < temperature < float("inf"):
         raise ValueError(
             f"Argument `temperature` must be a positive number. Received: {temperature!r}"
@@ -141,6 +164,11 @@ def _check_options(temperature, threshold, class_names):
     if not 0 <= threshold <= 1:
         raise ValueError(
             f"Argument `threshold` must be a probability, from 0 to 1. Received: {threshold!r}"
+        )
+    if len(familiarity) != 2 or not all(abs(x) < float("inf") for x in familiarity):
+        raise ValueError(
+            "Argument `familiarity` must be two finite numbers, slope and offset. "
+            f"Received: {familiarity!r}"
         )
     if threshold > 0 and UNKNOWN in class_names:
         raise ValueError(

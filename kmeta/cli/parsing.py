@@ -47,6 +47,11 @@ def positive(text):
     return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
 
 
+def points(text):
+    """Percentage points, a float from 0 to 100."""
+    return _number(text, float, lambda value: 0 <= value <= 100, "a number from 0 to 100")
+
+
 def _number(text, kind, fits, expected):
     try:
         value = kind(text)

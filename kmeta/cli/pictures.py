@@ -4,24 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from kmeta.data.files import decode
-from kmeta.data.pixels import plain, to_array
+from kmeta.data.pictures import picture
 
 
 def read(paths, image_shape, invert=False):
-    """Return uint8 `[n, *image_shape]` of picture files, resized.
+    """Return float `[n, *image_shape]` in [0, 1] of picture files, resized.
 
     Raises FileNotFoundError and ValueError where one is absent or no picture.
     """
-    height, width, channels = image_shape
-    arrays = []
-    for path in paths:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"No such picture: {path}")
-        image = plain(decode(Path(path).read_bytes(), str(path)))
-        arrays.append(to_array(image, (height, width), channels))
-    images = np.stack(arrays)
-    return 255 - images if invert else images
+    images = np.stack([picture(Path(path), tuple(image_shape)) for path in paths])
+    return 1 - images if invert else images
 
 
 def check_writable(path, overwrite, suffix=None):

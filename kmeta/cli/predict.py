@@ -8,6 +8,7 @@ from kmeta.cli import pictures
 from kmeta.cli.adapt import add_invert
 from kmeta.cli.parsing import count
 from kmeta.cli.quiet import import_keras
+from kmeta.exporting.manifest import UNKNOWN
 
 
 def add_parser(commands):
@@ -15,8 +16,9 @@ def add_parser(commands):
     parser = commands.add_parser(
         "predict",
         help="classify pictures",
-        description="Print class and probability of each picture, separated by tabs. A bundle runs "
-        "on onnxruntime and starts in a second, a .keras file on TensorFlow.",
+        description="Print class and probability of each picture, separated by tabs; 'unknown' and "
+        "the score of a picture that the classifier refuses. A bundle runs on onnxruntime and "
+        "starts in a second, a .keras file on TensorFlow.",
     )
     parser.add_argument(
         "classifier",
@@ -35,27 +37,32 @@ def run(arguments):
     """Run the command."""
     invert = getattr(arguments, "invert", False)
     pictures.read(arguments.images, (1, 1, 1))  # errors before TensorFlow loads
-    predict, class_names, image_shape = _opened(Path(arguments.classifier))
-    probabilities = predict(pictures.read(arguments.images, image_shape, invert))
-    for path, row in zip(arguments.images, probabilities, strict=True):
+    answers, opened = _opened(Path(arguments.classifier))
+    images = pictures.read(arguments.images, opened.image_shape, invert)
+    for path, row, score in zip(arguments.images, *answers(images), strict=True):
         best = np.argsort(-row, kind="stable")[: arguments.top]
-        classes = "\t".join(f"{class_names[i]}\t{row[i]:.4f}" for i in best)
-        print(f"{path}\t{classes}")
+        found = [f"{opened.class_names[i]}\t{row[i]:.4f}" for i in best]
+        if score < opened.threshold:
+            found = [f"{UNKNOWN}\t{score:.4f}", *found[: arguments.top - 1]]
+        print("\t".join([path, *found]))
 
 
 def _opened(path):
-    """Return a classifier's function of images, its class names and its image shape."""
+    """Return a function of images to probabilities and scores, and the bundle or classifier."""
     if path.is_dir():
         from kmeta.exporting import load_bundle
 
         bundle = load_bundle(path)
-        return bundle.predict, bundle.class_names, bundle.image_shape
+        return bundle.answers, bundle
     classifier = load_classifier(path)
-    return (
-        lambda images: classifier.predict(images, verbose=0),
-        classifier.class_names,
-        classifier.image_shape,
-    )
+    from kmeta import trust
+
+    def answers(images):
+        logits = np.asarray(classifier.logits(images))
+        probabilities = trust.softmax(logits / classifier.temperature)
+        return probabilities, trust.scores(logits, classifier.temperature, classifier.familiarity)
+
+    return answers, classifier
 
 
 def load_classifier(path):

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # whose unpacking can be bounded
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
@@ -147,6 +147,9 @@ def decode(data, where, max_pixels=LIMITS.max_pixels):
             )
         image.load()
         return ImageOps.exif_transpose(image)
+    except UnidentifiedImageError as error:
+        kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        raise ValueError(f"Cannot read the image {where}: it is no {kinds} file") from error
     except DAMAGE as error:
         raise ValueError(f"Cannot read the image {where}: {error}") from error
 

@@ -45,6 +45,20 @@ def to_array(image, size=None, channels=None):
     return array if array.ndim == 3 else array[..., None]
 
 
+def fitted(image, image_shape):
+    """Return a plain PIL image as float32 `image_shape` in [0, 1], resized without rounding.
+
+    image_shape: `(height, width, 1 or 3)`. Exported graphs do the same, `kmeta.exporting.encoded`.
+    """
+    height, width, channels = image_shape
+    array = to_array(image, channels=channels)
+    if array.shape != image_shape:
+        parts = [Image.fromarray(part.astype(np.float32)) for part in np.moveaxis(array, -1, 0)]
+        parts = [part.resize((width, height), Image.Resampling.LANCZOS) for part in parts]
+        array = np.stack([np.asarray(part) for part in parts], axis=-1).clip(0, 255)
+    return array.astype(np.float32) / np.float32(255)
+
+
 def stack(arrays, names):
     """Return uint8 arrays `[h, w, c]` as one `[n, h, w, c]`, grey ones with 3 channels if any has.
 

@@ -5,5 +5,14 @@ Reading a bundle needs onnxruntime and NumPy; TensorFlow and the converter load 
 
 from kmeta.exporting.bundle import Bundle, load_bundle, verify_bundle
 from kmeta.exporting.exporter import ExportReport, export
+from kmeta.exporting.int8 import Int8, Quantization
 
-__all__ = ["Bundle", "ExportReport", "export", "load_bundle", "verify_bundle"]
+__all__ = [
+    "Bundle",
+    "ExportReport",
+    "Int8",
+    "Quantization",
+    "export",
+    "load_bundle",
+    "verify_bundle",
+]

@@ -58,6 +58,7 @@ class Bundle:
     manifest: dict, see `kmeta.exporting.manifest`.
     class_names: of the columns of `predict`.
     image_shape: of one image, `(height, width, channels)`.
+    threshold: images with a score below it are unknown.
     """
 
     def __init__(self, directory, manifest):
@@ -67,6 +68,7 @@ class Bundle:
         self.manifest = manifest
         self.class_names = manifest["class_names"]
         self.image_shape = tuple(manifest["input"]["shape"][1:])
+        self.threshold = manifest["rejection"]["threshold"]
         self._state = {}
         file, self._name = "classifier.onnx", "images"
         if file not in manifest["files"]:  # classes were added after the export
@@ -93,6 +95,13 @@ class Bundle:
         Raises:
             ValueError: if images have another shape, or are not finite numbers.
         """
+        return self.answers(images, batch_size)[0]
+
+    def answers(self, images, batch_size=256):
+        """`(probabilities [n, way], scores [n])`, float32; see `kmeta.Classifier`.
+
+        Args, Raises: see `predict`.
+        """
         images = to_float(images, "images")
         if images.shape[1:] != self.image_shape:
             raise ValueError(
@@ -100,10 +109,11 @@ class Bundle:
                 f"Received: images.shape={images.shape}"
             )
         starts = range(0, len(images), batch_size)
-        return np.concatenate([self._run(images[i : i + batch_size]) for i in starts])
+        parts = [self._run(images[i : i + batch_size]) for i in starts]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     def _run(self, images):
-        return self._session.run(["probabilities"], {self._name: images, **self._state})[0]
+        return self._session.run(["probabilities", "score"], {self._name: images, **self._state})
 
     def __repr__(self):
         return f"Bundle('{self.path}', class_names={self.class_names})"

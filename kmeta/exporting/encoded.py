@@ -1,8 +1,12 @@
-"""Encoded pictures to pixels inside a graph, as `kmeta.data` reads picture files."""
+"""Pictures as they come, to pixels inside a graph, by the rules of `kmeta.data`."""
+
+import math
 
 import tensorflow as tf
 
-_GREY = (0.299, 0.587, 0.114)
+from kmeta.exporting import orientation
+
+_GREY = (19595.0, 38470.0, 7471.0)  # 65536 times the shares of red, green, blue; exact in float32
 
 
 def decodable(image_shape):
@@ -13,10 +17,9 @@ def decodable(image_shape):
 def decode(image_bytes, image_shape):
     """Float images `[batch, *image_shape]` in [0, 1] of PNG and JPEG files `[batch]`.
 
-    Other sizes are resized by a Lanczos filter without regard to proportions, transparent pixels
-    become white. Pixels may differ from Pillow's by rounding, one or two in 255.
+    Transparent pixels become white, orientation marks of cameras in JPEG files are applied. Pixels
+    may differ from Pillow's by rounding, one in 255, where they are transparent or from JPEG.
     """
-    height, width, channels = image_shape
 
     def one(data):
         image = tf.cond(
@@ -24,18 +27,47 @@ def decode(image_bytes, image_shape):
             lambda: _opaque(tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")),
             lambda: tf.io.decode_png(data, channels=4),
         )
-        image = tf.cast(image, tf.float32)
+        image = tf.cast(orientation.upright(image, data), tf.float32)
         alpha = image[..., 3:] / 255.0
         image = tf.round(image[..., :3] * alpha + 255.0 * (1.0 - alpha))
-        if channels == 1:
-            image = tf.round(tf.reduce_sum(image * _GREY, axis=-1, keepdims=True))
-        resized = tf.image.resize(
-            image, (height, width), tf.image.ResizeMethod.LANCZOS3, False, True
-        )
-        return tf.clip_by_value(tf.round(resized), 0.0, 255.0) / 255.0
+        return fit(image[None], image_shape)[0]
 
     images = tf.map_fn(one, image_bytes, fn_output_signature=tf.float32)
     return tf.ensure_shape(images, [None, *image_shape])
+
+
+def fit(images, image_shape):
+    """Float images `[batch, *image_shape]` in [0, 1] of raw ones of any size.
+
+    images: `[batch, height, width, 1 or 3]`, 0 to 255. They are resized by a Lanczos filter
+        without regard to proportions; `kmeta.data.pixels.fitted` does the same with Pillow.
+    """
+    height, width, channels = image_shape
+    images = tf.cast(images, tf.float32) * tf.ones([3])  # grey ones get three equal channels
+    if channels == 1:
+        images = tf.reduce_sum(images * _GREY, axis=-1, keepdims=True)
+        images = tf.floor((images + 32768.0) / 65536.0)
+    batch, rows, columns = tf.unstack(tf.shape(images)[:3])
+    images = _lanczos(rows, height) @ tf.reshape(images, [batch, rows, columns * channels])
+    images = tf.reshape(images, [batch, height, columns, channels])
+    images = _lanczos(columns, width) @ images
+    return tf.clip_by_value(tf.ensure_shape(images, [None, *image_shape]), 0.0, 255.0) / 255.0
+
+
+def _lanczos(given, wanted):
+    """`[wanted, given]`: what each pixel along a side takes from each before resizing."""
+    scale = tf.cast(given, tf.float32) / wanted
+    centres = (tf.range(wanted, dtype=tf.float32) + 0.5) * scale
+    places = tf.cast(tf.range(given), tf.float32) + 0.5
+    x = (places - centres[:, None]) / tf.maximum(scale, 1.0)
+    weights = tf.where(tf.abs(x) < 3.0, _sinc(x) * _sinc(x / 3.0), 0.0)
+    return weights / tf.reduce_sum(weights, axis=1, keepdims=True)
+
+
+def _sinc(x):
+    """`sin(pi x) / (pi x)`."""
+    x = math.pi * tf.where(x == 0.0, 1e-4, x)  # so near 0 it is 1 in float32
+    return tf.sin(x) / x
 
 
 def _opaque(image):

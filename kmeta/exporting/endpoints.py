@@ -4,14 +4,14 @@
 |---|---|---|
 | `serving_default` | `images` | `probabilities`, `label`, `score` |
 | `serving_bytes` | `image_bytes`, PNG or JPEG | the same; SavedModel only |
+| `serving_raw` | `raw_images`, uint8 of any size, grey or colour | the same |
 | `embed` | `images` | `embeddings` |
 | `adapt` | `support_images`, `support_labels` | the state, such as `prototypes` |
 | `classify` | `queries` and the state | `probabilities`, `index`, `score` |
 | `episode` | `support_images`, `support_labels`, `queries` | the same |
 
 `embed`, `adapt` and `classify` are there for metric learners only. None keeps anything between
-calls. `label` is `"unknown"` and `index` -1 where `score`, the largest probability, is below the
-threshold.
+calls. `label` is `"unknown"` and `index` -1 where `score` is below the threshold.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def table(classifier):
     is_metric = isinstance(classifier.learner, MetricLearner)
     way = None if is_metric else len(classifier.class_names)
     functions, check = Functions(classifier, way), label_check(way)
-    settings = {"temperature": classifier.temperature, "threshold": classifier.threshold}
+    settings = classifier.settings
     images, queries, support_images = (
         tf.TensorSpec([None, *classifier.image_shape], tf.float32, name=name)
         for name in ("images", "queries", "support_images")
@@ -56,6 +56,7 @@ def table(classifier):
     support = (support_images, tf.TensorSpec([None], tf.int64, name="support_labels"))
     items = _first("items", "support_images", "support_labels")
     served = _first("batch", "images", "image_bytes", "probabilities", "label", "score")
+    sides = dict(enumerate(("batch", "height", "width", "channels")))
     answers = {
         **_first("queries", "queries", "index", "score"),
         "probabilities": {0: "queries", 1: "way"},
@@ -65,6 +66,10 @@ def table(classifier):
         data = tf.TensorSpec([None], tf.string, name="image_bytes")
         found["serving_bytes"] = Endpoint(
             functions.serving_bytes, (data,), settings, served, onnx=False
+        )
+        raw = tf.TensorSpec([None, None, None, None], tf.uint8, name="raw_images")
+        found["serving_raw"] = Endpoint(
+            functions.serving_raw, (raw,), settings, {**served, "raw_images": sides}
         )
     if is_metric:
         state = state_specs(classifier)

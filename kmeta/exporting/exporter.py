@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from kmeta.exporting import manifest, parity, place
+from kmeta.exporting import int8, manifest, parity, place
 from kmeta.images import to_float
 
 
@@ -19,6 +19,8 @@ class ExportReport:
         signatures.
     size: of all files, in bytes.
     not_in_onnx: signatures that only the SavedModel has, with the operations that ONNX lacks.
+    quantization: `kmeta.exporting.Quantization` of an int8 bundle, whose `onnx_difference` is that
+        of the float files it was made of; else None.
     """
 
     path: pathlib.Path
@@ -26,6 +28,7 @@ class ExportReport:
     onnx_difference: float
     size: int
     not_in_onnx: dict
+    quantization: int8.Quantization | None = None
 
     def __str__(self):
         text = (
@@ -34,10 +37,10 @@ class ExportReport:
         )
         for name, operations in self.not_in_onnx.items():
             text += f"; only in the SavedModel: {name} (ONNX lacks {', '.join(operations)})"
-        return text
+        return text if self.quantization is None else f"{text}\n{self.quantization}"
 
 
-def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
+def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, quantize=None):
     """Write a classifier as a bundle that runs without kmeta and without Keras.
 
     The bundle holds `saved_model/1/`, with the signatures of `kmeta.exporting.endpoints`; the same
@@ -62,13 +65,18 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
             never replaced.
         tolerance: largest absolute difference of a probability allowed; of embeddings and of the
             state, relative to the largest number in them where that is above 1.
+        quantize: `kmeta.exporting.Int8`, for ONNX files in 8-bit integers. They are made of the
+            float files once these have passed, about a third in size, and differ from Keras
+            by what the manifest says. The SavedModel stays as it is. Metric learners only.
+            The default of `sample` is then some of the images scored.
 
     Returns:
         `ExportReport`.
 
     Raises:
         ValueError: if an argument is wrong, if `directory` is in use, if ONNX has no counterpart
-            for an operation of the network, or if a difference is above `tolerance`.
+            for an operation of the network, if a difference is above `tolerance`, or if accuracy
+            falls by more than `quantize.max_drop`.
         RuntimeError: if the fresh process could not run the models.
     """
     _check_classifier(classifier)
@@ -76,12 +84,16 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
         raise ValueError(
             f"Argument `tolerance` must be a positive number. Received: tolerance={tolerance!r}"
         )
+    if quantize is not None:
+        _check_quantize(quantize, classifier)
+        sample = quantize.sample() if sample is None else sample
     images = _sample(sample, classifier.image_shape)
     directory = place.check(directory, overwrite)
     with place.building(directory) as folder:
         signatures = _write(classifier, images, folder)
         differences = parity.measure(folder, tolerance)
-        manifest.write(folder, classifier, signatures, differences, tolerance)
+        quantization = None if quantize is None else int8.apply(quantize, folder)
+        manifest.write(folder, classifier, signatures, differences, tolerance, quantization)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return ExportReport(
         directory,
@@ -89,6 +101,7 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5):
         parity.largest(differences["onnx"]),
         size,
         {n: s["onnx_lacks"] for n, s in signatures.items() if s.get("onnx_lacks")},
+        quantization,
     )
 
 
@@ -146,6 +159,14 @@ def _check_classifier(classifier):
             "Argument `classifier` must be a `kmeta.Classifier`, as `learner.adapt` returns it. "
             f"Received: {type(classifier).__name__}"
         )
+
+
+def _check_quantize(quantize, classifier):
+    if not isinstance(quantize, int8.Int8):
+        raise ValueError(
+            f"Argument `quantize` must be a `kmeta.exporting.Int8`. Received: {quantize!r}"
+        )
+    quantize.check(classifier)
 
 
 def _sample(sample, image_shape):

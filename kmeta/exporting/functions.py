@@ -18,17 +18,22 @@ class Functions:
         self.learner = classifier.learner
         self.way = way
 
-    def serving_default(self, images, temperature, threshold):
+    def serving_default(self, images, **settings):
         """Probabilities, names and scores of images."""
-        found = self._answers(self.classifier.logits(images), temperature, threshold)
+        found = _answers(self.classifier.logits(images), **settings)
         index = found.pop("index")
         names = tf.constant([UNKNOWN, *self.classifier.class_names])
         return {**found, "label": tf.gather(names, index + 1)}
 
-    def serving_bytes(self, image_bytes, temperature, threshold):
+    def serving_bytes(self, image_bytes, **settings):
         """The same of PNG and JPEG files."""
         images = encoded.decode(image_bytes, self.classifier.image_shape)
-        return self.serving_default(images, temperature, threshold)
+        return self.serving_default(images, **settings)
+
+    def serving_raw(self, raw_images, **settings):
+        """The same of pixels of any size."""
+        images = encoded.fit(raw_images, self.classifier.image_shape)
+        return self.serving_default(images, **settings)
 
     def embed(self, images):
         """Embedded queries."""
@@ -42,31 +47,35 @@ class Functions:
             state = portable.from_state(self._adapted(support_images, support_labels))
         return {name: tf.cast(x, portable.dtype(name)) for name, x in state.items()}
 
-    def classify(self, queries, *tensors, temperature, threshold):
+    def classify(self, queries, *tensors, **settings):
         """Answers for queries by a portable state, its tensors in the order of the classifier's."""
         names = portable.from_state(self.classifier.state)
         with self.classifier.own_weights():
             state = portable.to_state(self.learner, dict(zip(names, tensors, strict=True)))
             logits = self.learner.classify(state, tf.expand_dims(queries, 0))[0]
-        return self._answers(logits, temperature, threshold)
+        return _answers(logits, **settings)
 
-    def episode(self, support_images, support_labels, queries, temperature, threshold):
+    def episode(self, support_images, support_labels, queries, **settings):
         """Answers for queries after adapting to a support set."""
         with self.classifier.own_weights():
             state = self._adapted(support_images, support_labels)
             logits = self.learner.classify(state, tf.expand_dims(queries, 0))[0]
-        return self._answers(logits, temperature, threshold)
+        return _answers(logits, **settings)
 
     def _adapted(self, images, labels):
         return self.learner.deployed_state(portable.support_set(images, labels, self.way))
 
-    def _answers(self, logits, temperature, threshold):
-        """`index` is the likeliest class, or -1 where its probability is below `threshold`."""
-        probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) / temperature, axis=-1)
-        score = tf.reduce_max(probabilities, axis=-1)
-        index = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
-        index = tf.where(score < threshold, tf.constant(-1, tf.int64), index)
-        return {"probabilities": probabilities, "index": index, "score": score}
+
+def _answers(logits, temperature, threshold, slope, offset):
+    """`score` is the largest probability, times how likely the image is of a known class; `index`
+    is the likeliest class, or -1 where the score is below `threshold` (see `kmeta.Classifier`)."""
+    logits = tf.cast(logits, tf.float32)
+    probabilities = tf.nn.softmax(logits / temperature, axis=-1)
+    known = tf.sigmoid(slope * tf.reduce_max(logits, axis=-1) + offset)
+    score = tf.reduce_max(probabilities, axis=-1) * known
+    index = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
+    index = tf.where(score < threshold, tf.constant(-1, tf.int64), index)
+    return {"probabilities": probabilities, "index": index, "score": score}
 
 
 def label_check(way):

@@ -8,8 +8,9 @@ Keys:
     input: `name`, `dtype`, `shape` (null is the batch) and `scaling`, in words.
     output: `name`, `dtype`, `shape`.
     class_names: of the columns of the output.
-    rejection: `temperature`, which divides the logits; `threshold` and `unknown`, the label of an
-        image whose largest probability is below it.
+    rejection: `temperature`, which divides the logits; `slope` and `offset`, by which the score of
+        an image is `max(probabilities) * sigmoid(slope * max(logits) + offset)`; `threshold` and
+        `unknown`, the label of an image whose score is below it.
     signatures: of the SavedModel, by name: `inputs` and `outputs`, each `dtype` and `shape` by
         name, and `onnx`, the file that has it, or `onnx_lacks`, the operations because of which
         there is none.
@@ -17,11 +18,14 @@ Keys:
         beside queries, and `rows`: `"items"` if these are support items, with `labels`, or
         `"classes"` (see `kmeta.exporting.portable`).
     parity: largest differences from Keras on the sample, `saved_model` and `onnx`; the same for
-        each of the `signatures`; and the `tolerance` they were held to.
+        each of the `signatures`; and the `tolerance` they were held to. In an int8 bundle these
+        are of the float files that it was made of.
+    quantization: null for float files, else the fields of `kmeta.exporting.Quantization`.
     versions: of the software that wrote the bundle.
     files: by path from the bundle's folder, sorted: `sha256` and `size` in bytes.
 """
 
+import dataclasses
 import hashlib
 import importlib
 import json
@@ -51,7 +55,7 @@ def essentials(classifier):
     }
 
 
-def write(folder, classifier, signatures, differences, tolerance):
+def write(folder, classifier, signatures, differences, tolerance, quantization=None):
     """Write the manifest of all files in `folder`."""
     class_names = classifier.class_names
     state = None
@@ -75,11 +79,7 @@ def write(folder, classifier, signatures, differences, tolerance):
             "shape": [None, len(class_names)],
         },
         "class_names": class_names,
-        "rejection": {
-            "temperature": classifier.temperature,
-            "threshold": classifier.threshold,
-            "unknown": UNKNOWN,
-        },
+        "rejection": {**classifier.settings, "unknown": UNKNOWN},
         "signatures": signatures,
         "state": state,
         "parity": {
@@ -87,6 +87,7 @@ def write(folder, classifier, signatures, differences, tolerance):
             "signatures": differences,
             "tolerance": tolerance,
         },
+        "quantization": None if quantization is None else dataclasses.asdict(quantization),
         "versions": _versions(),
         "files": {
             name: fingerprint(folder / name)

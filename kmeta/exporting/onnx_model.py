@@ -1,13 +1,13 @@
 """Conversion of an endpoint to ONNX."""
 
-import contextlib
-import logging
 import re
 
 import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
+
+from kmeta.exporting.logs import silent
 
 OPSET = 15  # any from 13 to 18 converts; 15 runs on runtimes from 2021 on
 
@@ -50,8 +50,10 @@ def save(endpoint, path, metadata):
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     for name, value in endpoint.settings.items():
-        value = onnx.numpy_helper.from_array(np.array(value, "float32"), name)
-        model.graph.initializer.append(value)
+        value = np.float32(value)
+        if value == 1:  # onnxruntime drops divisions by 1, which could then not be replaced
+            value = np.nextafter(value, np.float32(2))
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(value), name))
     model.graph.name = "classifier"
     model.producer_name = "kmeta"
     onnx.helper.set_model_props(model, metadata)
@@ -69,7 +71,7 @@ def convert(endpoint):
             *inputs[:count], **dict(zip(endpoint.settings, inputs[count:], strict=True))
         )
 
-    with _silent("tf2onnx"):
+    with silent("tf2onnx"):
         model, _ = tf2onnx.convert.from_function(
             tf.function(function, autograph=False),
             input_signature=(*endpoint.inputs, *settings),
@@ -103,7 +105,7 @@ def _check(model):
     """tf2onnx leaves in the graph what it cannot convert and returns as if all were well."""
     lacking = {
         node.op_type
-        for node in _nodes(model.graph)
+        for node in nodes(model.graph)
         if not onnx.defs.has(node.op_type, max_inclusive_version=OPSET, domain=node.domain)
     }
     if lacking:
@@ -117,22 +119,10 @@ def _check(model):
         ) from error
 
 
-def _nodes(graph):
+def nodes(graph):
     """The nodes of a graph and of those inside its loops and branches."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
-
-
-@contextlib.contextmanager
-def _silent(name):
-    """Hold back the log of a library whose failures are checked for."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+                yield from nodes(inner)

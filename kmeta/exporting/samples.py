@@ -49,8 +49,10 @@ def _inputs(classifier, functions, images):
         "support_images": images[items % len(images)],
         "support_labels": items % way,
     }
+    pixels = np.round(few * 255).astype("uint8")
+    if "serving_raw" in functions:
+        inputs["raw_images"] = pixels.repeat(2, axis=1)  # to be resized
     if "serving_bytes" in functions:
-        pixels = np.round(few * 255).astype("uint8")
         inputs["image_bytes"] = np.array([tf.io.encode_png(x).numpy() for x in pixels])
     return inputs
 

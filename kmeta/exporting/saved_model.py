@@ -6,6 +6,8 @@ import tempfile
 
 import tensorflow as tf
 
+from kmeta.exporting.logs import silent
+
 
 def trace(endpoints):
     """The endpoints as concrete functions, by name, with their settings as constants."""
@@ -25,7 +27,8 @@ def save(functions, path, class_names):
         names = pathlib.Path(folder) / "class_names.json"
         names.write_text(json.dumps(class_names, ensure_ascii=False), encoding="utf-8")
         held = _Holder(read, tf.saved_model.Asset(str(names)))
-        tf.saved_model.save(held, path, signatures=functions)
+        with silent("tensorflow"):
+            tf.saved_model.save(held, path, signatures=functions)
 
 
 def describe(function):

@@ -12,7 +12,7 @@ import os
 import sys
 
 _FORBIDDEN = ("kmeta", "keras")
-_BATCHED = ("images", "queries", "image_bytes")  # inputs of which each row has its own answer
+_BATCHED = ("images", "queries", "image_bytes", "raw_images")  # each row has its own answer
 
 
 def main(folder, *search_path):

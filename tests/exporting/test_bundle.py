@@ -33,7 +33,8 @@ def test_manifest_says_what_is_there(exported, classifier):
     assert parity["tolerance"] == 1e-5
     assert set(parity["signatures"]["saved_model"]) == set(manifest["signatures"])
     assert manifest["state"] == {"file": "state.npz", "rows": "classes"}
-    assert manifest["rejection"] == {"temperature": 1.0, "threshold": 0.0, "unknown": "unknown"}
+    settings = {"temperature": 1.0, "threshold": 0.0, "slope": 0.0, "offset": 100.0}
+    assert manifest["rejection"] == {**settings, "unknown": "unknown"}
     assert manifest["signatures"]["adapt"] == {
         "inputs": {
             "support_images": {"dtype": "float32", "shape": [None, 28, 28, 1]},

@@ -25,7 +25,7 @@ LEARNERS = {
     ),
 }
 STATELESS = ("embed", "adapt", "classify", "episode")
-SMALL, FULL = (8, 3), pytest.param((64, 200), marks=pytest.mark.slow)  # filters and episodes
+SMALL, FULL = (8, 3), pytest.param((16, 200), marks=pytest.mark.slow)  # filters and episodes
 
 
 @pytest.fixture(scope="module")

@@ -31,9 +31,9 @@ def encode(pixels, kind="PNG", mode=None):
 
 def test_signatures_and_files(exported, model):
     files = {p.name for p in exported[1].iterdir()}
-    names = {"serving_default", "serving_bytes", "embed", "adapt", "classify", "episode"}
-    assert set(model.signatures) == names
-    stems = {"classifier", "embed", "adapt", "classify", "episode"}
+    served = {"serving_default", "serving_bytes", "serving_raw"}
+    assert set(model.signatures) == {*served, "embed", "adapt", "classify", "episode"}
+    stems = {"classifier", "serving_raw", "embed", "adapt", "classify", "episode"}
     assert files >= {f"{stem}.onnx" for stem in stems} | {"state.npz"}
     assert exported[0].not_in_onnx == {}
 
@@ -65,7 +65,7 @@ def test_labels_and_scores(exported, classifier, images, model):
 
 
 def test_pictures_are_read_as_kmeta_reads_them(classifier, model, tmp_path):
-    """Of the right size to the last bit; resized or from JPEG to a few levels of grey."""
+    """To rounding; transparent and JPEG to one level of grey."""
     rng = np.random.default_rng(3)
     small = np.kron(rng.integers(0, 256, (7, 7)), np.ones((4, 4))).astype("uint8")
     large = np.kron(small, np.ones((3, 2))).astype("uint8")
@@ -75,18 +75,32 @@ def test_pictures_are_read_as_kmeta_reads_them(classifier, model, tmp_path):
         "colour.png": (encode(small, mode="RGB"), 0),
         "transparent.png": (encode(clear), 1),
         "grey.jpg": (encode(small, "JPEG"), 1),
-        "large.png": (encode(large), 3),
+        "large.png": (encode(large), 0),
     }
     endpoint = endpoints.encoded.decode(tf.constant([d for d, _ in data.values()]), (28, 28, 1))
     for (name, (content, levels)), found in zip(data.items(), endpoint.numpy(), strict=True):
         (tmp_path / name).write_bytes(content)
         (expected,) = pictures.read([tmp_path / name], (28, 28, 1))
-        assert np.abs(found * 255 - expected).max() <= levels + 1e-3, name
+        assert np.abs(found - expected).max() * 255 <= levels + 1e-3, name
     encoded = tf.constant([data["grey.png"][0], data["transparent.png"][0]])
     outputs = model.signatures["serving_bytes"](image_bytes=encoded)
     pixels = pictures.read([tmp_path / "grey.png", tmp_path / "transparent.png"], (28, 28, 1))
     np.testing.assert_allclose(outputs["probabilities"], classifier(pixels), atol=0.02)
     np.testing.assert_allclose(outputs["probabilities"][0], classifier(pixels)[0], atol=1e-6)
+
+
+def test_raw_pixels_of_any_size(exported, classifier, model, tmp_path):
+    """In both formats as Pillow reads them, grey and colour, shrunk and enlarged."""
+    rng = np.random.default_rng(6)
+    session = onnxruntime.InferenceSession(exported[1] / "serving_raw.onnx")
+    for shape in ((120, 75, 3), (28, 28, 1), (9, 40, 1)):
+        pixels = rng.integers(0, 256, shape).astype("uint8")
+        (tmp_path / "raw.png").write_bytes(encode(pixels))
+        expected = classifier(pictures.read([tmp_path / "raw.png"], (28, 28, 1)))
+        (found,) = session.run(["probabilities"], {"raw_images": pixels[None]})
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+        outputs = model.signatures["serving_raw"](raw_images=tf.constant(pixels[None]))
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
 
 
 def test_colour_pictures():
@@ -120,6 +134,8 @@ def test_temperature_and_threshold_are_in_every_model(classifier, doubtful, imag
     assert manifest["rejection"] == {
         "temperature": 4.0,
         "threshold": made.threshold,
+        "slope": 0.0,
+        "offset": 100.0,
         "unknown": "unknown",
     }
     session = onnxruntime.InferenceSession(path / "classifier.onnx")
@@ -147,18 +163,32 @@ def test_temperature_and_threshold_are_in_every_model(classifier, doubtful, imag
     np.testing.assert_array_equal(outputs["index"], index)
 
 
-def test_settings_of_an_onnx_file_can_be_replaced(doubtful, images):
-    made, path, _ = doubtful
-    options = onnxruntime.SessionOptions()
-    values = [np.array(value, "float32") for value in (1.0, 0.0)]
-    held = [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in values]
-    for name, value in zip(("temperature", "threshold"), held, strict=True):
-        options.add_initializer(name, value)
+def replaced(path, images, **settings):
+    """Probabilities and labels of an ONNX file with other settings than its own."""
+    options, held = onnxruntime.SessionOptions(), []
+    for name, value in settings.items():
+        held.append(onnxruntime.OrtValue.ortvalue_from_numpy(np.array(value, "float32")))
+        options.add_initializer(name, held[-1])
     session = onnxruntime.InferenceSession(path / "classifier.onnx", options)
-    probabilities, label = session.run(["probabilities", "label"], {"images": images})
-    expected = made.with_options(temperature=1.0)(images)
-    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+    return session.run(["probabilities", "label", "score"], {"images": images})
+
+
+def test_settings_of_an_onnx_file_can_be_replaced(doubtful, exported, images):
+    """Also those of a classifier without any, as 1 and 0 are."""
+    made, path, _ = doubtful
+    probabilities, label, _ = replaced(path, images, temperature=1.0, threshold=0.0)
+    np.testing.assert_allclose(probabilities, made.with_options(temperature=1.0)(images), atol=1e-6)
     assert "unknown" not in label
+    settings = {"temperature": 4.0, "threshold": made.threshold}
+    probabilities, label, _ = replaced(exported[1], images, **settings)
+    np.testing.assert_allclose(probabilities, made(images), atol=1e-6)
+    assert "unknown" in label
+    logits = np.asarray(made.logits(images)).max(-1)
+    slope, offset = 1 / logits.std(), -logits.mean() / logits.std()
+    probabilities, _, score = replaced(exported[1], images, slope=slope, offset=offset)
+    known = 1 / (1 + np.exp(-slope * logits - offset))
+    np.testing.assert_allclose(score, probabilities.max(-1) * known, atol=1e-5)
+    assert known.min() < 0.4
 
 
 def test_options_of_a_classifier(classifier, images, tmp_path):
@@ -197,7 +227,8 @@ def test_episode_that_onnx_lacks_is_named(images, tmp_path):
     assert "only in the SavedModel: episode (ONNX lacks " in str(report)
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
     assert manifest["state"] is None
-    assert set(manifest["signatures"]) == {"serving_default", "serving_bytes", "episode"}
+    served = {"serving_default", "serving_bytes", "serving_raw"}
+    assert set(manifest["signatures"]) == {*served, "episode"}
     assert "onnx" not in manifest["signatures"]["episode"]
     assert not (tmp_path / "bundle" / "episode.onnx").exists()
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from kmeta_edge import FewShotClassifier, bench, pictures
@@ -14,7 +15,7 @@ from PIL import Image
 
 import kmeta
 from kmeta.cli import pictures as kmeta_pictures
-from kmeta.exporting import load_bundle
+from kmeta.exporting import Int8, load_bundle
 
 from .conftest import LEARNERS, adapt
 
@@ -139,15 +140,69 @@ def test_unknown_images(exported, support, tmp_path):
     labels, scores = classifier.label(queries)
     assert classifier.threshold == made.threshold
     assert [x == "unknown" for x in labels] == [s < made.threshold for s in scores]
+    np.testing.assert_allclose(scores, classifier.predict(queries).max(-1), atol=1e-6)
     classifier.threshold = 0.0
     assert "unknown" not in classifier.label(queries)[0]
     classifier.threshold = 1.0
     assert classifier.label(queries)[0] == ["unknown"] * len(queries)
 
 
-def test_learners_that_cannot_grow(support, tmp_path):
-    import keras
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A learner, an int8 bundle of three of its classes, and pictures of four."""
+    characters = kmeta.data.load("glyphs", "val")
+    keras.utils.set_random_seed(0)
+    learner = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(16))
+    learner.compile(keras.optimizers.Adam(3e-3))
+    learner.fit(kmeta.Episodes(characters, way=5, shot=1, query=3, steps=30), verbose=0)
+    names = characters.class_names
+    images = {name: characters.images[20 * k : 20 * k + 3] for k, name in enumerate(names[:4])}
+    path = tmp_path_factory.mktemp("int8") / "bundle"
+    other = characters.subset(names[4:])
+    calibration, scored = (kmeta.Episodes(other, query=q, steps=20) for q in (1, 5))
+    settings = Int8(calibration, scored, max_drop=5)
+    classifier = adapt(learner, images, list(names[:3])).with_options(temperature=1.0)
+    kmeta.export(classifier, path, quantize=settings)
+    return learner, path, images, characters.images[3:80:4]
 
+
+def test_int8_bundles_grow(small, tmp_path):
+    """As adapting in kmeta, but for the rounding that the manifest states."""
+    learner, path, images, queries = small
+    tolerance = json.loads((path / "manifest.json").read_text())["quantization"]["tolerance"]
+    names = list(images)
+    classifier = FewShotClassifier.load(path)
+    assert 1e-3 < tolerance < 0.1
+    assert 0 < classifier.check_sample() < tolerance
+
+    def close(*wanted):
+        adapted = adapt(learner, images, list(wanted)).with_options(temperature=1.0)
+        expected = adapted.predict(queries, verbose=0)
+        assert np.ptp(expected, axis=0).max() > 0.1
+        found = classifier.predict(queries)
+        assert 1e-5 < np.abs(found - expected).max() < 0.03
+        assert (found.argmax(-1) == expected.argmax(-1)).mean() >= 0.9
+
+    close(*names[:3])
+    classifier.add_class(names[3], images[names[3]])
+    close(*names)
+    classifier.save(tmp_path / "grown")
+    expected = classifier.predict(queries)
+    classifier = FewShotClassifier.load(tmp_path / "grown")
+    np.testing.assert_allclose(classifier.predict(queries), expected, atol=1e-6)
+    classifier.remove_class(names[1])
+    close(names[0], *names[2:])
+
+
+def test_int8_sample_is_held_to_the_manifest(small, tmp_path):
+    path = shutil.copytree(small[1], tmp_path / "bundle")
+    stated = json.loads((path / "manifest.json").read_text())["quantization"]
+    rewrite(path, quantization={**stated, "tolerance": 1e-6})
+    with pytest.raises(ValueError, match="does not say of its sample what it said"):
+        FewShotClassifier.load(path)
+
+
+def test_learners_that_cannot_grow(support, tmp_path):
     images = support[0]["cat"]
     network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
     kmeta.export(kmeta.MAML(network).adapt(images[:2], [0, 1]), tmp_path / "bundle")

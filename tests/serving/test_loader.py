@@ -14,7 +14,10 @@ from specimens import SIZE, SPECIMENS, WAY
 from kmeta.exporting import endpoints, samples, saved_model
 
 FEW = ("PrototypicalNetwork", "MAML")
-DTYPES = {1: "float32", 9: "int64"}
+LEARNERS = {name: specimen.make for name, specimen in SPECIMENS.items()} | {
+    "MAML, first order": lambda: SPECIMENS["MAML"].make().with_options(first_order=True)
+}
+DTYPES = {1: "float32", 4: "uint8", 9: "int64"}
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +54,7 @@ def packed(array):
         texts = array.tolist()
         data, kind = b"".join(number(len(x)) + x for x in texts), 7
     else:
-        kind = 1 if array.dtype == np.float32 else 9
+        kind = next(kind for kind, dtype in DTYPES.items() if array.dtype == dtype)
         data = array.astype(DTYPES[kind]).tobytes()
     return b"".join(map(number, (kind, array.ndim, *array.shape, len(data)))) + data
 
@@ -69,12 +72,12 @@ def unpacked(file):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in SPECIMENS]
+    "name", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in LEARNERS]
 )
 def test_every_signature_runs(loader, name, tmp_path):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
-    learner = SPECIMENS[name].make()
+    learner = LEARNERS[name]()
     images = rng.random((2 * WAY, SIZE, SIZE, 1), dtype="float32")
     classifier = learner.adapt(images, np.arange(2 * WAY) % WAY)
     functions = saved_model.trace(endpoints.table(classifier))
@@ -87,7 +90,7 @@ def test_every_signature_runs(loader, name, tmp_path):
         meta = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
         signatures = {n: s for n, s in meta.signature_def.items() if not n.startswith("__")}
         assert set(signatures) == set(functions)
-        requests, expected = b"", []
+        requests, expected, largest = b"", [], {}
         for signature, definition in signatures.items():
             prefix = "" if signature == "serving_default" else f"{signature}/"
             given = {n: sample[prefix + n] for n in definition.inputs}
@@ -105,7 +108,7 @@ def test_every_signature_runs(loader, name, tmp_path):
                 if prefix + output in sample:
                     right = sample[prefix + output]
                     np.testing.assert_allclose(value, right, rtol=1e-5, atol=1e-5)
-                expected.append((signature, output, value))
+                expected.append((signature, prefix + output, value))
     (tmp_path / "requests").write_bytes(requests)
     process = subprocess.run(
         [loader, path, tmp_path / "requests", tmp_path / "answers"],
@@ -115,12 +118,18 @@ def test_every_signature_runs(loader, name, tmp_path):
     )
     assert process.returncode == 0, process.stderr
     with open(tmp_path / "answers", "rb") as file:
-        for signature, output, value in expected:
+        for signature, name_in_sample, value in expected:
             found = unpacked(file)
-            where = f"{signature}: {output}"
+            where = f"{signature}: {name_in_sample}"
             if value.dtype == object:
                 assert found.tolist() == [text.decode() for text in value], where
             else:
                 np.testing.assert_allclose(found, value, rtol=1e-6, atol=1e-6, err_msg=where)
+            right = sample.get(name_in_sample)
+            if right is not None:
+                difference = np.abs(found - right).max() / max(1, np.abs(right).max())
+                largest[signature] = max(largest.get(signature, 0), float(difference))
         assert file.read() == b""
-    print(f"{name}: {len(functions)} signatures, {len(expected)} outputs")
+    assert set(largest) == set(functions)
+    assert max(largest.values()) <= 1e-5
+    print(name, *(f"{signature} {found:.1e}" for signature, found in largest.items()), sep=" | ")

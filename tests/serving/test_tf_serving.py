@@ -126,7 +126,8 @@ def test_status_and_metadata(client):
         "inputs": ["queries", "support_images", "support_labels"],
         "outputs": ["index", "probabilities", "score"],
     }
-    assert len(metadata) == 6
+    assert metadata["serving_raw"]["inputs"] == ["raw_images"]
+    assert len(metadata) == 7
 
 
 def test_wrong_requests(kind, address, client, sample):

@@ -8,8 +8,10 @@ import numpy as np
 from kmeta_edge import bundle, state
 from kmeta_edge.sessions import Sessions
 
-_TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more
+_TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more;
+# 8-bit integers differ from what the sample says by what their manifest says
 _BATCH = 256
+_OWN_CLASSES = ("serving_default", "serving_raw")  # that the bundle was exported with
 
 
 class FewShotClassifier:
@@ -17,8 +19,9 @@ class FewShotClassifier:
 
     class_names: of the columns of `predict`.
     image_shape: of one image, such as `(height, width, channels)`.
-    threshold: `label` gives images whose largest probability is below it the label `unknown`.
+    threshold: `label` gives images whose score is below it the label `unknown`.
     sessions: the models that were needed so far.
+    fixed_way: number of classes of every support set that the learner takes, None for any.
     """
 
     def __init__(self, directory, manifest, sessions):
@@ -29,6 +32,7 @@ class FewShotClassifier:
         self.unknown = manifest["rejection"]["unknown"]
         self._manifest = manifest
         self.sessions = sessions
+        self.fixed_way = None if manifest.get("state") else len(self.class_names)
         self._state = None  # read when it is needed
         self._own_model = "serving_default" in manifest["signatures"]
 
@@ -61,12 +65,16 @@ class FewShotClassifier:
         found, expected = self.predict(sample["images"]), sample["probabilities"]
         fits = found.shape == expected.shape
         difference = float(np.abs(found - expected).max()) if fits else float("nan")
-        if not difference <= _TOLERANCE:
+        if not difference <= self._tolerance():
             raise ValueError(
                 f"The bundle '{self.path}' does not say of its sample what it said when it was "
                 f"written: probabilities differ by {difference:.2g}"
             )
         return difference
+
+    def _tolerance(self):
+        quantization = self._manifest.get("quantization")
+        return _TOLERANCE if quantization is None else quantization["tolerance"]
 
     def predict(self, images):
         """Probabilities `[n, classes]` float32.
@@ -77,13 +85,15 @@ class FewShotClassifier:
         Raises:
             ValueError: if images have another shape, or are not finite numbers.
         """
-        images = self._checked(images)
-        parts = [self._run(images[i : i + _BATCH]) for i in range(0, len(images), _BATCH)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return self._run(images, "probabilities")[0]
 
-    def _run(self, images):
-        signature, given = self.request(images)
-        return self.sessions.run(signature, ["probabilities"], given)[0]
+    def _run(self, images, *outputs):
+        """Outputs for all images, a batch at a time."""
+        images, parts = self._checked(images), []
+        for start in range(0, len(images), _BATCH):
+            signature, given = self.request(images[start : start + _BATCH])
+            parts.append(self.sessions.run(signature, list(outputs), given))
+        return [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
 
     def request(self, images):
         """The signature that predicts, and its inputs for checked images."""
@@ -92,14 +102,21 @@ class FewShotClassifier:
         return "classify", {"queries": images, **self._known()}
 
     def label(self, images):
-        """`(labels, scores)`, the likeliest class of each image and its probability, as lists."""
-        probabilities = self.predict(images)
-        scores = probabilities.max(axis=-1)
+        """`(labels, scores)` of each image as lists, see `answers`."""
+        return self.answers(images)[1:]
+
+    def answers(self, images):
+        """`(probabilities, labels, scores)`: an array `[n, classes]` and two lists.
+
+        The label is that of the likeliest class, the score its probability, times how likely the
+        image is of a known class at all where the bundle can tell.
+        """
+        probabilities, scores = self._run(images, "probabilities", "score")
         labels = [
             self.class_names[index] if score >= np.float32(self.threshold) else self.unknown
             for index, score in zip(probabilities.argmax(axis=-1), scores, strict=True)
         ]
-        return labels, scores.tolist()
+        return probabilities, labels, scores.tolist()
 
     def add_class(self, name, images):
         """Learn one more class, the last of `class_names`.
@@ -162,7 +179,8 @@ class FewShotClassifier:
     def save(self, directory, overwrite=False):
         """Write a bundle for the device with the present classes; it appears as a whole.
 
-        It has the ONNX files only, `classifier.onnx` only if no class was added or removed.
+        It has the ONNX files only, `classifier.onnx` and `serving_raw.onnx` only if no class was
+        added or removed.
         `kmeta.exporting.load_bundle` reads it too.
 
         Args:
@@ -175,7 +193,7 @@ class FewShotClassifier:
         models = {
             name: {**signature}
             for name, signature in self._manifest["signatures"].items()
-            if "onnx" in signature and (name != "serving_default" or self._own_model)
+            if "onnx" in signature and (name not in _OWN_CLASSES or self._own_model)
         }
         manifest = {**self._manifest, "signatures": models, "class_names": self.class_names}
         output = self._manifest["output"]

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def read(paths, image_shape, invert=False):
-    """Return uint8 `[n, *image_shape]` of picture files, resized.
+    """Return float `[n, *image_shape]` in [0, 1] of picture files, resized.
 
     invert: swap dark and light.
 
@@ -22,7 +22,7 @@ def read(paths, image_shape, invert=False):
         ) from error
     if len(image_shape) != 3 or image_shape[-1] not in (1, 3):
         raise ValueError(f"The bundle classifies arrays of the shape {image_shape}, no pictures")
-    height, width, channels = image_shape
+    channels = image_shape[-1]
     found = []
     for path in paths:
         if not Path(path).is_file():
@@ -32,11 +32,22 @@ def read(paths, image_shape, invert=False):
                 image = _plain(file).convert("L" if channels == 1 else "RGB")
         except Exception as error:  # Pillow raises many kinds on damaged files
             raise ValueError(f"Cannot read the picture {path}") from error
-        if image.size != (width, height):
-            image = image.resize((width, height), Image.Resampling.LANCZOS)
-        found.append(np.asarray(image).reshape(image_shape))
+        found.append(_fitted(image, tuple(image_shape)))
     images = np.stack(found)
-    return 255 - images if invert else images
+    return 1 - images if invert else images
+
+
+def _fitted(image, image_shape):
+    """Float `image_shape` in [0, 1], resized without rounding."""
+    from PIL import Image
+
+    height, width, channels = image_shape
+    array = np.asarray(image).reshape(image.height, image.width, channels)
+    if array.shape != image_shape:
+        parts = [Image.fromarray(part.astype(np.float32)) for part in np.moveaxis(array, -1, 0)]
+        parts = [part.resize((width, height), Image.Resampling.LANCZOS) for part in parts]
+        array = np.stack([np.asarray(part) for part in parts], axis=-1).clip(0, 255)
+    return array.astype(np.float32) / np.float32(255)
 
 
 def _plain(image):

@@ -7,9 +7,13 @@ import onnxruntime
 
 
 class Sessions:
-    """Runs the models of a bundle by the names of their signatures."""
+    """Runs the models of a bundle by the names of their signatures.
+
+    names: of the signatures that have a model.
+    """
 
     def __init__(self, directory, manifest, threads=None):
+        self.names = [name for name, found in manifest["signatures"].items() if "onnx" in found]
         self._directory = pathlib.Path(directory)
         self._manifest = manifest
         self._options = onnxruntime.SessionOptions()
@@ -20,9 +24,13 @@ class Sessions:
 
     def run(self, signature, outputs, given):
         """Some outputs of a signature, in their order."""
+        return self.session(signature).run(outputs, given)
+
+    def session(self, signature):
+        """The `onnxruntime.InferenceSession` of a signature."""
         if signature not in self._loaded:
             self._loaded[signature] = self._load(signature)
-        return self._loaded[signature].run(outputs, given)
+        return self._loaded[signature]
 
     def file(self, signature):
         """The ONNX file of a signature."""
