@@ -51,7 +51,7 @@ def main():
         print(f"after {steps} steps: {errors.mean():.3f} +- {interval:.3f}", flush=True)
         if steps in (0, 1, 10):
             drawn[f"{steps} steps"] = predictions[0]
-    print(kmeta.data.draw_curves(*tests[0], drawn, arguments.folder / "curves.png"))
+    print(kmeta.plots.draw_curves(*tests[0], drawn, arguments.folder / "curves.png"))
 
 
 if __name__ == "__main__":

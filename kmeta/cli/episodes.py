@@ -58,7 +58,7 @@ def run(arguments):
 
 def draw(episodes, path):
     """Draw the first task of `kmeta.Episodes`."""
-    from kmeta.data.picture import draw_episode
+    from kmeta.plots import draw_episode
 
     episode, query_y = episodes[0]
     return draw_episode(episode, query_y, path, class_names=episodes.class_names_of(0)[0])

@@ -15,8 +15,6 @@ __all__ = [
     "SequenceEpisodes",
     "SinusoidEpisodes",
     "VerificationPairs",
-    "draw_curves",
-    "draw_episode",
     "from_arrays",
     "from_directory",
     "load",
@@ -28,8 +26,6 @@ _HOMES = {
     "SequenceEpisodes": "sequences",
     "SinusoidEpisodes": "sinusoid",
     "VerificationPairs": "pairs",
-    "draw_curves": "curves",
-    "draw_episode": "picture",
     "from_arrays": "dataset",
     "from_directory": "directory",
 }

@@ -119,6 +119,15 @@ class MemoryCell(keras.layers.Layer):
 
     def call(self, inputs, states, training=None):
         del training
+        output, states, _ = self.step(inputs, states)
+        return output, states
+
+    def step(self, inputs, states):
+        """One step, as `call`, with the weights of writing.
+
+        Returns:
+            `(output, states, write)`; write is `w^w_t`, `[batch, heads, slots]`.
+        """
         *hidden, memory, vectors, read, usage = states
         memory = ops.reshape(memory, (-1, self.slots, self.width))
         read = ops.reshape(read, (-1, self.heads, self.slots))
@@ -143,7 +152,27 @@ class MemoryCell(keras.layers.Layer):
             ops.reshape(read, (-1, self.heads * self.slots)),
             usage,
         ]
-        return ops.concatenate([control, vectors], axis=-1), states
+        return ops.concatenate([control, vectors], axis=-1), states, write
+
+    def trace(self, inputs):
+        """Where the heads write and read, step by step.
+
+        Args:
+            inputs: `[batch, steps, features]`.
+
+        Returns:
+            `{"write": w^w, "read": w^r, "usage": w^u}`, the first two
+            `[batch, steps, heads, slots]`, the last `[batch, steps, slots]`.
+        """
+        states = self.get_initial_state(ops.shape(inputs)[0])
+        found = {"write": [], "read": [], "usage": []}
+        for step in range(inputs.shape[1]):
+            _, states, write = self.step(inputs[:, step], states)
+            *_, read, usage = states
+            found["write"].append(write)
+            found["read"].append(ops.reshape(read, (-1, self.heads, self.slots)))
+            found["usage"].append(usage)
+        return {name: ops.stack(weights, axis=1) for name, weights in found.items()}
 
     def get_config(self):
         return {

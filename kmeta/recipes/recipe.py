@@ -86,7 +86,7 @@ class Recipe:
 
 def differences(old, new):
     """Return what two recipes differ in: `[(field, value in old, value in new)]`, names dotted."""
-    old, new = _flat(old.to_dict()), _flat(new.to_dict())
+    old, new = flat(old.to_dict()), flat(new.to_dict())
     return [
         (name, old.get(name), new.get(name))
         for name in sorted({*old, *new})
@@ -94,11 +94,12 @@ def differences(old, new):
     ]
 
 
-def _flat(values, prefix=""):
-    flat = {}
+def flat(values, prefix=""):
+    """Return nested dictionaries as one, `{"train.way": 5}`."""
+    found = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            flat.update(_flat(value, f"{prefix}{name}."))
+            found.update(flat(value, f"{prefix}{name}."))
         else:
-            flat[prefix + name] = value
-    return flat
+            found[prefix + name] = value
+    return found

@@ -1,6 +1,7 @@
 """The folder of a run: what is in it, and when it may be written to."""
 
 import contextlib
+import csv
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ class Run:
     - `log.csv`: one line an epoch; `tensorboard/`: the same for TensorBoard;
     - `checkpoint.npz`: all that continues the run;
     - `learner.keras` and `result.json`: there when the run has finished;
-    - `evaluations.jsonl`: later evaluations, one a line.
+    - `evaluations.jsonl`: later evaluations, one a line; `report.html`: what `kmeta report` wrote.
 
     path: of the folder, which need not exist.
     """
@@ -28,6 +29,7 @@ class Run:
         self.learner_path = self.path / "learner.keras"
         self.result_path = self.path / "result.json"
         self.evaluations_path = self.path / "evaluations.jsonl"
+        self.report_path = self.path / "report.html"
         self.tensorboard_path = self.path / "tensorboard"
 
     @property
@@ -52,6 +54,39 @@ class Run:
             raise ValueError(
                 f"{self.config_path} is not the configuration of a run: {error}"
             ) from error
+
+    @property
+    def log(self):
+        """What `log.csv` holds: `{column: [epochs]}`, None where an epoch has no such number.
+
+        Empty where no epoch has ended. Raises ValueError where the file is damaged.
+        """
+        if not self.log_path.exists():
+            return {}
+        try:
+            with open(self.log_path, newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if None not in row.values()]
+            names = list(rows[0]) if rows else []
+            log = {name: [_number(row[name]) for row in rows] for name in names}
+            return {**log, "epoch": list(map(int, log["epoch"]))} if rows else {}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"Cannot read {self.log_path}: {error}") from error
+
+    @property
+    def evaluations(self):
+        """The lines of `evaluations.jsonl`, a list of dictionaries."""
+        if not self.evaluations_path.exists():
+            return []
+        lines = self.evaluations_path.read_text(encoding="utf-8").splitlines()
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise ValueError(f"Cannot read {self.evaluations_path}: {error}") from error
+
+    @property
+    def finished(self):
+        """Whether the run has ended with a learner and a result."""
+        return self.learner_path.exists() and self.result_path.exists()
 
     def check_new(self):
         """Raise FileExistsError unless a new run may be started here."""
@@ -81,6 +116,11 @@ class Run:
         ]
         if different:
             raise ValueError(f"Cannot resume {self.path}: {'; '.join(different)}")
+
+
+def _number(text):
+    """The number in a cell of the log; a learner without a measure leaves "NA" or nothing."""
+    return None if text in ("", "NA") else float(text)
 
 
 def check_loadable(path):

@@ -10,7 +10,7 @@ from kmeta.data import load
 def test_importing_the_package_and_the_sources_is_light():
     code = (
         "import sys, kmeta.data\n"
-        "from kmeta.data import Dataset, Limits, load, from_arrays, from_directory, draw_episode\n"
+        "from kmeta.data import Dataset, Limits, load, from_arrays, from_directory\n"
         "from kmeta.data import cifar_fs, glyphs, omniglot, sampler, tfds_source\n"
         "load('glyphs', 'val', drawers=1)\n"
         "print(sorted({'keras', 'tensorflow', 'tensorflow_datasets'} & set(sys.modules)))"

@@ -54,6 +54,30 @@ def test_a_sequence_equals_the_loops():
     np.testing.assert_allclose(learner(given), np.reshape(expected, (2, 7, WAY)), atol=1e-6)
 
 
+def test_the_weights_of_the_memory_are_those_of_the_loops():
+    learner = made()
+    given = sequence(random_labels())
+    weights = [ops.convert_to_numpy(weight) for weight in learner.rnn.cell.weights]
+    found = {name: np.asarray(x) for name, x in learner.memory_weights(given).items()}
+    assert found["write"].shape == found["read"].shape == (2, 7, HEADS, SLOTS)
+    for task, (x, previous_y) in enumerate(zip(*given, strict=True)):
+        state = (np.zeros(UNITS), np.zeros(UNITS), np.full((SLOTS, WIDTH), 1e-6))
+        first = np.eye(SLOTS)[0]
+        state = (*state, np.full((HEADS, WIDTH), 1e-6), np.tile(first, (HEADS, 1)), first)
+        for t, step in enumerate(np.concatenate([x, previous_y], axis=1)):
+            before = state[-1]
+            _, state = oracles.memory_step(step, state, weights, HEADS, 0.99)
+            *_, read, usage = state
+            np.testing.assert_allclose(found["read"][task, t], read, atol=1e-6)
+            np.testing.assert_allclose(found["usage"][task, t], usage, atol=1e-6)
+            written = usage - 0.99 * before - read.sum(axis=0)  # equation 5, solved for w^w
+            np.testing.assert_allclose(found["write"][task, t].sum(axis=0), written, atol=1e-6)
+    with pytest.raises(ValueError, match="Only a network with cell='memory'.*LSTMCell"):
+        made(cell=keras.layers.LSTMCell(UNITS, dtype="float64")).memory_weights(given)
+    with pytest.raises(ValueError, match="takes labels of 3 numbers"):
+        learner.memory_weights(sequence(random_labels(way=4)))
+
+
 def test_labels_are_seen_one_step_late():
     """Another label at step 3 changes the answers from step 4 on, and none before."""
     learner = made()

@@ -125,17 +125,37 @@ class MemoryAugmentedNetwork(MetaLearner):
     def call(self, inputs, training=None):
         if not isinstance(inputs, Sequence):
             return super().call(inputs, training)
-        if inputs.previous_y.shape[-1] not in (None, self.symbols):
-            raise ValueError(
-                f"The network takes labels of {self.symbols} numbers, one-hot or letter by letter. "
-                f"Received: previous_y.shape={tuple(inputs.previous_y.shape)}"
-            )
-        shown = ops.cast(inputs.previous_y, self.compute_dtype)
-        seen = ops.concatenate([self.features(inputs.x, training), shown], axis=-1)
-        logits = self.head(self.rnn(seen, training=training)[0])
+        logits = self.head(self.rnn(self._seen(inputs, training), training=training)[0])
         if self.labels == "one_hot":
             return logits
         return ops.reshape(logits, (*ops.shape(logits)[:2], LETTERS, ALPHABET))
+
+    def memory_weights(self, sequence):
+        """Where in its memory the network writes and reads at each step of a `Sequence`.
+
+        Returns:
+            `{"write": w^w, "read": w^r, "usage": w^u}` (Santoro et al. 2016, equations 5 to 7), the
+            first two `[tasks, steps, heads, slots]`, the last `[tasks, steps, slots]`.
+
+        Raises:
+            ValueError: if the cell is none with such a memory.
+        """
+        if not isinstance(self.rnn.cell, MemoryCell):
+            raise ValueError(
+                "Only a network with cell='memory', or another MemoryCell, has such weights. "
+                f"Received: a network with cell={self.cell!r}"
+            )
+        return self.rnn.cell.trace(self._seen(sequence, training=False))
+
+    def _seen(self, sequence, training):
+        """What the controller sees of a `Sequence`: features, and the label of the step before."""
+        if sequence.previous_y.shape[-1] not in (None, self.symbols):
+            raise ValueError(
+                f"The network takes labels of {self.symbols} numbers, one-hot or letter by letter. "
+                f"Received: previous_y.shape={tuple(sequence.previous_y.shape)}"
+            )
+        shown = ops.cast(sequence.previous_y, self.compute_dtype)
+        return ops.concatenate([self.features(sequence.x, training), shown], axis=-1)
 
     def adapt_state(self, support, training=False):
         """The state after a support set, read in its order.

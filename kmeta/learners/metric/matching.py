@@ -4,7 +4,7 @@ import keras
 
 from kmeta.layers.full_context import QueryContext, SupportContext
 from kmeta.learners.metric.metric_learner import MetricLearner
-from kmeta.ops.attention import label_log_probabilities, valid_items
+from kmeta.ops.attention import label_log_probabilities, masked_softmax, valid_items
 from kmeta.ops.distances import cosine_similarity
 
 
@@ -78,10 +78,29 @@ class MatchingNetwork(MetricLearner):
         return {**state, "plain": embedded} if self.full_context else state
 
     def compare(self, state, embedded, training=False):
+        return label_log_probabilities(self.similarities(state, embedded), state["labels"])
+
+    def similarities(self, state, embedded):
+        """`scale * cos(f(x), g(x_i))` of embedded queries, `[tasks, queries, items]`."""
         support, labels = state["embedded"], state["labels"]
         if self.full_context:
             embedded = self.query_context(embedded, support, valid_items(labels))
-        return label_log_probabilities(self.scale * cosine_similarity(embedded, support), labels)
+        return self.scale * cosine_similarity(embedded, support)
+
+    def attention(self, episode):
+        """How much each query attends to each support item: `a(x, x_i)` (equation 2).
+
+        Args:
+            episode: `Episode`.
+
+        Returns:
+            `[tasks, queries, items]`, rows that sum to 1; 0 for padding. Its product with the
+            support labels is the probabilities that the learner predicts (equation 1).
+        """
+        embedded_support, embedded_query = self.embed_episode(episode)
+        state = self.summarise(embedded_support, episode.support.y)
+        valid = valid_items(state["labels"])
+        return masked_softmax(self.similarities(state, embedded_query), valid[:, None])
 
     def deployed_weights(self):
         return self.network.weights + self.query_context.weights

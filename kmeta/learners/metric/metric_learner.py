@@ -1,5 +1,7 @@
 """What the metric-based learners share: embed, summarise the support set, compare queries."""
 
+import contextlib
+
 from keras import ops
 
 from kmeta.layers.batch_normalization import batch_norm_statistics
@@ -41,23 +43,38 @@ class MetricLearner(MetaLearner):
         return self.compare(state, self.embed(query_x, training), training)
 
     def call(self, episode, training=None):
-        if self.bn_mode == "batch":
-            with batch_norm_statistics(self, batch=True):
-                return self._call(episode, training)
-        return self._call(episode, training)
+        with self._statistics():
+            return self._call(episode, training)
+
+    def embed_episode(self, episode):
+        """Embedded support images and embedded queries, as `call` compares them outside training.
+
+        Returns:
+            Two tensors `[tasks, items, ...]`, whatever the embedding returns for an item.
+        """
+        if not self.built:
+            self.build(episode)
+        with self._statistics():
+            return self._embed(episode, False)
 
     def _call(self, episode, training):
-        """Logits; support and queries pass the embedding as one batch if they share it."""
-        support, query_x = episode
-        if self.support_embedding is None:
-            embedded = self.embed(ops.concatenate([support.x, query_x], axis=1), training)
-            items = ops.shape(support.x)[1]  # Keras forgets sizes that change between calls
-            embedded_support, embedded_query = embedded[:, :items], embedded[:, items:]
-        else:
-            embedded_support = self.embed_support(support.x, training)
-            embedded_query = self.embed(query_x, training)
-        state = self.summarise(embedded_support, support.y, training)
+        embedded_support, embedded_query = self._embed(episode, training)
+        state = self.summarise(embedded_support, episode.support.y, training)
         return self.compare(state, embedded_query, training)
+
+    def _embed(self, episode, training):
+        """Support and queries pass the embedding as one batch if they share it."""
+        support, query_x = episode
+        if self.support_embedding is not None:
+            return self.embed_support(support.x, training), self.embed(query_x, training)
+        embedded = self.embed(ops.concatenate([support.x, query_x], axis=1), training)
+        items = ops.shape(support.x)[1]  # Keras forgets sizes that change between calls
+        return embedded[:, :items], embedded[:, items:]
+
+    def _statistics(self):
+        if self.bn_mode == "batch":
+            return batch_norm_statistics(self, batch=True)
+        return contextlib.nullcontext()
 
     def embed_support(self, x, training=False):
         """Embedded support images, see `MetaLearner.embed`."""

@@ -1,10 +1,14 @@
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from kmeta.data import Episodes, draw_episode
+from kmeta.data import Episodes, SequenceEpisodes
 from kmeta.data.dataset import Dataset
 from kmeta.episode import Episode, Support
+from kmeta.plots import draw_episode, draw_sequence
+from kmeta.plots.paper import RIGHT, WRONG
 
 SHADES = np.array([40, 90, 140, 190, 230], np.uint8)
 
@@ -66,6 +70,74 @@ def test_names_are_written(flat, tmp_path):
     assert Image.open(names).width > Image.open(numbers).width + 50
     left = np.asarray(Image.open(names).convert("L"))[:, :100]
     assert (left < 100).sum() > 500, "dark letters at the left"
+
+
+def framed(path, place):
+    """The colour two pixels above a tile, as hexadecimal digits."""
+    y, x = place
+    return "#{:02x}{:02x}{:02x}".format(*np.asarray(Image.open(path))[y - 2, x + 20])
+
+
+def red(path):
+    """How many pixels are reddish, as the frames and names of wrong answers are."""
+    pixels = np.asarray(Image.open(path)).astype(int)
+    return (pixels[..., 0] - pixels[..., 1] > 60).sum()
+
+
+def test_answers_are_framed_green_or_red(flat, tmp_path):
+    episodes = Episodes(flat, way=5, query=2)
+    episode, query_y = episodes[0]
+    names = episodes.class_names_of(0)[0]
+    answers = np.where(query_y == 2, 4, query_y)
+    path = draw_episode(episode, query_y, tmp_path / "a.png", names, predictions=answers)
+    for label, name in enumerate(names):
+        support, *queries = sorted(
+            tiles(path, SHADES)[int(SHADES["abcde".index(name)])], key=lambda place: place[1]
+        )
+        expected = WRONG if label == 2 else RIGHT
+        assert [framed(path, place) for place in queries] == [expected] * 2
+        assert framed(path, support) not in (RIGHT, WRONG)
+    plain = draw_episode(episode, query_y, tmp_path / "b.png", names)
+    all_right = draw_episode(episode, query_y, tmp_path / "c.png", names, predictions=query_y)
+    assert red(plain) == red(all_right) == 0
+    assert Image.open(path).height > Image.open(all_right).height, "room for the wrong names"
+
+
+def test_the_wrong_name_is_written_below(flat, tmp_path):
+    episode, query_y = Episodes(flat, way=5, query=1)[0]
+    answers = np.where(query_y == 2, 4, query_y)
+    names = [".", "-", "~", "'", "."]
+    dot = draw_episode(episode, query_y, tmp_path / "a.png", names, predictions=answers)
+    names[4] = "MMMMMMMMMMMMMMMMMMM"
+    letters = draw_episode(episode, query_y, tmp_path / "b.png", names, predictions=answers)
+    assert red(letters) > red(dot) + 50
+    foreign = np.where(query_y == 2, 5, query_y)  # an answer that is none of the classes
+    unknown = draw_episode(episode, query_y, tmp_path / "c.png", names, predictions=foreign)
+    assert red(dot) < red(unknown) < red(letters)
+
+
+def test_a_sequence_by_class_in_order_of_time(flat, tmp_path):
+    episodes = SequenceEpisodes(flat, way=3, instances=4, tasks_per_step=2)
+    sequence, y = episodes[0]
+    names = episodes.class_names_of(0)[1]
+    answers = y.copy()
+    first = np.flatnonzero(y[1] == 0)[0]
+    answers[1, first] = 1
+    path = draw_sequence(sequence, y, tmp_path / "a.png", names, task=1, predictions=answers)
+    found = tiles(path, SHADES)
+    for label, name in enumerate(names):
+        row = sorted(found[int(SHADES["abcde".index(name)])], key=lambda place: place[1])
+        expected = [RIGHT] * 4
+        if label == 0:
+            expected[0] = WRONG
+        assert [framed(path, place) for place in row] == expected
+    with pytest.raises(ValueError, match=r"`predictions` must have the shape \(2, 12\)"):
+        draw_sequence(sequence, y, path, predictions=answers[:, :3])
+
+
+def test_without_a_path_the_png_is_returned(flat):
+    episode, query_y = Episodes(flat, way=5, query=2)[0]
+    assert Image.open(io.BytesIO(draw_episode(episode, query_y))).format == "PNG"
 
 
 @pytest.mark.parametrize("shape", [(105, 105, 1), (32, 32, 3), (84, 84, 3), (40, 90, 3), (3, 3, 1)])

@@ -1,0 +1,92 @@
+"""Whether probabilities mean what they say (Guo et al. 2017, section 2). Plain NumPy."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Reliability(NamedTuple):
+    """Predictions in bins of equal width by their confidence, the largest probability.
+
+    edges: `[bins + 1]`, from 0 to 1; bin m has confidences above `edges[m]`, up to `edges[m + 1]`.
+    count: int `[bins]`, predictions in a bin.
+    confidence: `[bins]`, their mean confidence; NaN where there are none.
+    accuracy: `[bins]`, the share of them that is right; NaN where there are none.
+    """
+
+    edges: np.ndarray
+    count: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+    @property
+    def error(self):
+        """Expected calibration error: `sum_m |B_m| / n * |acc(B_m) - conf(B_m)|` (equation 3)."""
+        gaps = np.abs(self.accuracy - self.confidence)
+        return float(np.nansum(self.count * gaps) / self.count.sum())
+
+
+def expected_calibration_error(probabilities, labels, bins=15):
+    """How far confidence and accuracy are apart on average (Guo et al. 2017, equation 3).
+
+    Args:
+        probabilities: `[n, way]`, rows that sum to 1.
+        labels: int `[n]`, the true classes, in 0..way-1.
+        bins: of equal width, among which the predictions are divided by their confidence.
+
+    Returns:
+        A float between 0 and 1. 0 is perfect.
+
+    Raises:
+        ValueError: if an argument is not of this form.
+    """
+    return reliability(probabilities, labels, bins).error
+
+
+def reliability(probabilities, labels, bins=15):
+    """Confidence and accuracy bin by bin: the numbers of a reliability diagram.
+
+    Args, Raises: see `expected_calibration_error`.
+
+    Returns:
+        A `Reliability`.
+    """
+    probabilities, labels = np.asarray(probabilities, "float64"), np.asarray(labels)
+    _check(probabilities, labels, bins)
+    confidence = probabilities.max(axis=-1)
+    right = probabilities.argmax(axis=-1) == labels
+    edges = np.arange(bins + 1) / bins
+    where = np.clip(np.searchsorted(edges, confidence), 1, bins) - 1
+    count = np.bincount(where, minlength=bins)
+    means = [
+        np.divide(np.bincount(where, x, bins), count, np.full(bins, np.nan), where=count > 0)
+        for x in (confidence, right)
+    ]
+    return Reliability(edges, count, *means)
+
+
+def _check(probabilities, labels, bins):
+    if probabilities.ndim != 2 or 0 in probabilities.shape:
+        raise ValueError(
+            "Argument `probabilities` must be [n, way], with nothing empty. "
+            f"Received: shape {probabilities.shape}"
+        )
+    sums = probabilities.sum(axis=-1)
+    if not (probabilities.min() >= 0 and np.abs(sums - 1).max() < 1e-3):
+        raise ValueError(
+            "Argument `probabilities` must have rows of numbers of at least 0 that sum to 1. "
+            f"Received: numbers from {probabilities.min()}, sums from {sums.min()} to {sums.max()}"
+        )
+    way = probabilities.shape[-1]
+    if labels.dtype.kind not in "iu" or labels.shape != probabilities.shape[:1]:
+        raise ValueError(
+            f"Argument `labels` must be {len(probabilities)} integers, one for each row of "
+            f"`probabilities`. Received: {labels.dtype} of shape {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= way:
+        raise ValueError(
+            f"Argument `labels` must lie in 0..{way - 1}. "
+            f"Received: labels from {labels.min()} to {labels.max()}"
+        )
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise ValueError(f"Argument `bins` must be a positive integer. Received: bins={bins!r}")

@@ -1,0 +1,120 @@
+"""A picture of a task in the plane of its two principal components."""
+
+import numpy as np
+
+from kmeta.data.checks import whole_number
+from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.plots.paper import COLOURS, FAINT, INK, PAPER, WRONG, figure, names_of, short
+
+
+def principal_plane(points):
+    """The plane through points in which they differ most (principal component analysis).
+
+    Args:
+        points: `[n, features]`, at least two of each.
+
+    Returns:
+        `(coordinates, share)`: `[n, 2]`, with mean 0, along the directions of the largest and of
+        the second largest variance, each turned so that its largest component is positive; and the
+        share of all variance that lies in the plane, 0 to 1.
+
+    Raises:
+        ValueError: if `points` is not of this form.
+    """
+    points = np.asarray(points, "float64")
+    if points.ndim != 2 or min(points.shape) < 2:
+        raise ValueError(
+            "Argument `points` must be [n, features], with at least two of each. "
+            f"Received: shape {points.shape}"
+        )
+    centred = points - points.mean(axis=0)
+    _, sizes, directions = np.linalg.svd(centred, full_matrices=False)
+    plane = directions[:2]
+    largest = np.take_along_axis(plane, np.abs(plane).argmax(axis=1, keepdims=True), axis=1)
+    coordinates = centred @ (plane * np.sign(largest)).T
+    variance = np.square(sizes)
+    return coordinates, float(variance[:2].sum() / (variance.sum() or 1.0))
+
+
+def draw_plane(learner, episode, query_y, path=None, class_names=None, task=0):
+    """Draw the embedded support set and queries of one task as a PNG, in their principal plane.
+
+    A colour for each class. Hollow squares are support items, stars the prototypes of a
+    `PrototypicalNetwork`, dots queries; queries that the learner names wrongly have a red edge.
+    Where a learner compares by cosine, vectors are scaled to length 1. Full context is left out.
+
+    Args:
+        learner: a metric learner whose embedding gives vectors, such as `PrototypicalNetwork`.
+        episode: `Episode`, arrays.
+        query_y: int `[tasks, queries]`, in 0..way-1.
+        path: of the PNG file, written whole or not at all; None returns the PNG as bytes.
+        class_names: sequence of `way` names; None writes the labels.
+        task: which task of the episode.
+
+    Returns:
+        The path, as `pathlib.Path`, or the bytes.
+
+    Raises:
+        ValueError: where an argument is not of this form.
+        FileNotFoundError: where the folder of `path` does not exist.
+    """
+    if not isinstance(learner, MetricLearner):
+        raise ValueError(
+            "Argument `learner` must be a metric learner. "
+            f"Received: learner of type {type(learner).__name__}"
+        )
+    task = whole_number("task", task, 0, len(query_y) - 1)
+    labels, truth = np.asarray(episode.support.y)[task], np.asarray(query_y)[task]
+    way = labels.shape[-1]
+    names = [short(name) for name in names_of(class_names, way)]
+    parts = _vectors(learner, episode, task)
+    right = learner.predict_on_batch(episode)[task].argmax(-1) == truth
+    coordinates, share = principal_plane(np.concatenate(parts))
+    support, centres, queries = np.split(coordinates, np.cumsum([len(part) for part in parts])[:-1])
+    colours = np.array([COLOURS[label % len(COLOURS)] for label in range(way)])
+    of_support = labels[labels.any(axis=-1)].argmax(axis=-1)
+    with figure((6.2, 4.2), path) as (sheet, done):
+        axes = sheet.subplots()
+        edges = {"facecolors": "none", "edgecolors": colours[of_support], "linewidths": 1.4}
+        axes.scatter(*support.T, s=90, marker="s", zorder=2, **edges)
+        if len(centres):
+            axes.scatter(*centres.T, s=150, marker="*", c=colours, edgecolors=INK, zorder=4)
+        for label in range(way):
+            for hit, edge, width in ((True, PAPER, 0.8), (False, WRONG, 1.8)):
+                chosen = queries[(truth == label) & (right == hit)]
+                look = {"c": colours[label], "edgecolors": edge, "linewidths": width}
+                axes.scatter(*chosen.T, s=34, zorder=3, **look)
+        axes.set(xticks=[], yticks=[], aspect="equal")
+        axes.set_adjustable("datalim")
+        axes.set_title(f"{100 * share:.0f} % of the variance lies in this plane", color=FAINT)
+        _legend(sheet, axes, names, colours, len(centres) > 0, not right.all())
+        return done()
+
+
+def _vectors(learner, episode, task):
+    """Support items, prototypes (there may be none) and queries, each `[items, features]`."""
+    support, queries = learner.embed_episode(episode)
+    learner.check_vectors()
+    state = learner.summarise(support, episode.support.y)
+    centres = np.asarray(state.get("prototypes", queries[:, :0]))[task]
+    real = np.asarray(episode.support.y)[task].any(axis=-1)
+    parts = [np.asarray(support)[task][real], centres, np.asarray(queries)[task]]
+    if getattr(learner, "distance", "cosine") != "cosine":
+        return parts
+    return [x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-12) for x in parts]
+
+
+def _legend(sheet, axes, names, colours, prototypes, wrong):
+    marks = [("support", "s", "none", INK, 7)]
+    marks += [("prototype", "*", INK, INK, 10)] if prototypes else []
+    marks += [("query", "o", INK, PAPER, 6)]
+    marks += [("named wrongly", "o", INK, WRONG, 6)] if wrong else []
+    handles = [
+        axes.plot([], [], mark, color=colour, mec=edge, ms=size, label=label)[0]
+        for label, mark, colour, edge, size in marks
+    ]
+    handles += [
+        axes.plot([], [], "o", color=colour, ms=7, label=name)[0]
+        for name, colour in zip(names, colours, strict=True)
+    ]
+    sheet.legend(handles=handles, loc="outside right upper")
