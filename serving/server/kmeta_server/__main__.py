@@ -1,0 +1,7 @@
+"""`python -m kmeta_server` is `kmeta-server`."""
+
+import sys
+
+from kmeta_server.cli import main
+
+sys.exit(main())

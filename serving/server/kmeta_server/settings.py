@@ -1,0 +1,27 @@
+"""What a server can be told."""
+
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+    """Limits of a server.
+
+    host, port: where it listens; port 0 is any that is free.
+    max_request_bytes: of the body of a request.
+    max_images: of every free dimension of an input: images, support items, classes.
+    workers: predictions at the same time.
+    threads: of each.
+    batch_size: images of a batch.
+    batch_delay: seconds that images wait for others while a batch is not full.
+    reload_seconds: between two looks for new versions.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    max_request_bytes: int = 32 << 20
+    max_images: int = 1024
+    workers: int = 1
+    threads: int = 1
+    batch_size: int = 32
+    batch_delay: float = 0.0
+    reload_seconds: float = 1.0

@@ -1,0 +1,178 @@
+"""What a loaded bundle can be asked: its signatures, each with its tensors and a check of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kmeta_server import protocol
+from kmeta_server.errors import wrong
+
+DATATYPES = {
+    "tensor(float)": "FP32",
+    "tensor(int64)": "INT64",
+    "tensor(string)": "BYTES",
+    "tensor(uint8)": "UINT8",
+}
+IMAGES = ("images", "support_images", "queries")
+LABELS = ("support_labels", "labels")
+BY_ROWS = ("serving_default", "embed")  # each row of the answer is that of one image alone
+PAIRS = 1 << 14  # of queries and rows of the state, computed at a time
+
+
+class Tensor(NamedTuple):
+    """An input or output; free dimensions are texts, equal ones of equal size."""
+
+    name: str
+    datatype: str
+    shape: tuple
+
+    def describe(self):
+        """As the protocol describes it."""
+        shape = [size if isinstance(size, int) else -1 for size in self.shape]
+        return {"name": self.name, "datatype": self.datatype, "shape": shape}
+
+
+class Signature:
+    """One function of a bundle; safe to call from several threads.
+
+    name: such as `"adapt"`.
+    inputs, outputs: `Tensor`s by name.
+    by_rows: whether images of several requests may be joined.
+    """
+
+    def __init__(self, classifier, name, settings):
+        self.name, self.by_rows = name, name in BY_ROWS
+        self._classifier = classifier
+        self._part, self._largest = settings.batch_size, settings.max_images
+        if name == "serving_default":
+            images = Tensor("images", "FP32", ("batch", *classifier.image_shape))
+            answers = (
+                Tensor("probabilities", "FP32", ("batch", len(classifier.class_names))),
+                Tensor("label", "BYTES", ("batch",)),
+                Tensor("score", "FP32", ("batch",)),
+            )
+            self.inputs, self.outputs = _by_name([images]), _by_name(answers)
+        else:
+            session = classifier.sessions.session(name)
+            self.inputs = _by_name(map(_tensor, session.get_inputs()))
+            self.outputs = _by_name(map(_tensor, session.get_outputs()))
+
+    def read(self, request, binary):
+        """The checked inputs of a request, arrays by name.
+
+        Raises:
+            RequestError: naming the input that is wrong, what was expected and what was received.
+        """
+        names = [tensor.name for tensor in request.inputs]
+        if sorted(names) != sorted(self.inputs):
+            received = ", ".join(name[:80] for name in names[:10]) or "none"
+            raise wrong(f"Inputs must be {', '.join(self.inputs)}, each once", received)
+        sizes, found = {}, {}
+        for given in request.inputs:
+            tensor = self.inputs[given.name]
+            self._check_datatype(tensor, given)
+            self._check_shape(tensor, given, sizes)
+        for given in request.inputs:
+            found[given.name] = self._values(protocol.array(given, binary.get(given.name)), given)
+        return found
+
+    def _check_datatype(self, tensor, given):
+        allowed = [tensor.datatype, *(["UINT8"] if tensor.name in IMAGES else [])]
+        if given.datatype not in allowed:
+            expected = f"Input '{tensor.name}' must have the datatype {' or '.join(allowed)}"
+            raise wrong(expected, given.datatype[:80])
+
+    def _check_shape(self, tensor, given, sizes):
+        """`sizes` holds the free dimensions of the inputs so far, and takes those of this one."""
+        expected = (
+            f"Input '{tensor.name}' must have the shape [{', '.join(map(str, tensor.shape))}]"
+        )
+        fits = len(given.shape) == len(tensor.shape) and all(
+            size == wanted or not isinstance(wanted, int)
+            for size, wanted in zip(given.shape, tensor.shape, strict=False)
+        )
+        if not fits:
+            raise wrong(expected, given.shape[:10])
+        for size, wanted in zip(given.shape, tensor.shape, strict=True):
+            if isinstance(wanted, int):
+                continue
+            if not 1 <= size <= self._largest:
+                raise wrong(f"{expected}, {wanted} from 1 to {self._largest}", given.shape)
+            if sizes.setdefault(wanted, size) != size:
+                raise wrong(f"{expected}, with {wanted} = {sizes[wanted]} by another input", size)
+            if wanted == "channels" and size not in (1, 3):
+                raise wrong(f"{expected}, 1 or 3 channels", given.shape)
+
+    def _values(self, values, given):
+        if given.datatype == "UINT8" and given.name in IMAGES:
+            return values.astype("float32") / np.float32(255)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise wrong(f"Input '{given.name}' must be finite", "NaN or infinity")
+        if given.name in LABELS:
+            self._check_labels(values, given.name)
+        return values
+
+    def _check_labels(self, labels, name):
+        found = np.unique(labels)
+        way = self._classifier.fixed_way
+        largest = found[-1] if way is None else way - 1
+        if len(found) != largest + 1 or found[0] != 0 or found[-1] != largest:
+            last = "the largest of them" if way is None else way - 1
+            received = ", ".join(map(str, found[:20].tolist()))
+            raise wrong(f"Input '{name}' must hold every integer from 0 to {last}", received)
+
+    def run(self, given):
+        """The outputs for checked inputs, arrays by name."""
+        if self.by_rows:
+            return _joined(self._rows, given["images"], self._part)
+        if self.name == "classify":
+            return self._classify(given)
+        if self.name == "episode" and "adapt" in self._classifier.sessions.names:
+            queries = given["queries"]
+            if len(queries) * len(given["support_labels"]) > PAIRS:  # the same in two steps
+                support = {name: given[name] for name in ("support_images", "support_labels")}
+                return self._classify({"queries": queries, **self._session("adapt", support)})
+        return self._session(self.name, given)
+
+    def _rows(self, images):
+        if self.name != "serving_default":
+            return self._session(self.name, {"images": images})
+        probabilities, labels, scores = self._classifier.answers(images)
+        return {
+            "probabilities": probabilities,
+            "label": np.array(labels, dtype=object),
+            "score": np.array(scores, dtype="float32"),
+        }
+
+    def _classify(self, given):
+        """Queries in parts: some learners compare each with every row of the state."""
+        state = {name: rows for name, rows in given.items() if name != "queries"}
+        part = max(1, PAIRS // max(len(rows) for rows in state.values()))
+
+        def classify(queries):
+            return self._session("classify", {"queries": queries, **state})
+
+        return _joined(classify, given["queries"], part)
+
+    def _session(self, name, given):
+        sessions = self._classifier.sessions
+        outputs = [output.name for output in sessions.session(name).get_outputs()]
+        return dict(zip(outputs, sessions.run(name, outputs, given), strict=True))
+
+
+def _joined(function, rows, part):
+    """`function` of at most `part` rows at a time."""
+    found = [function(rows[i : i + part]) for i in range(0, len(rows), part)]
+    if len(found) == 1:
+        return found[0]
+    return {name: np.concatenate([some[name] for some in found]) for name in found[0]}
+
+
+def _by_name(tensors):
+    return {tensor.name: tensor for tensor in tensors}
+
+
+def _tensor(argument):
+    """A `Tensor` of an input or output of an onnxruntime session."""
+    shape = tuple(size if isinstance(size, int) else size or "any" for size in argument.shape)
+    return Tensor(argument.name, DATATYPES[argument.type], shape)
