@@ -6,6 +6,12 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+SERVER = [  # what serving/server needs besides kmeta-edge, for the tests
+    "starlette>=0.47,<2",
+    "uvicorn>=0.35,<1",
+    "msgspec>=0.19,<1",
+    "prometheus-client>=0.22,<1",
+]
 
 
 def read_version():
@@ -40,13 +46,18 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
     packages=find_packages(include=["kmeta", "kmeta.*"]),
-    package_data={"kmeta": ["py.typed"], "kmeta.data": ["*.json", "*.npz"]},
+    package_data={
+        "kmeta": ["py.typed"],
+        "kmeta.data": ["*.json", "*.npz"],
+        "kmeta.weights": ["*.json", "*.keras"],
+    },
     python_requires=">=3.11,<3.14",
     install_requires=[
         "tensorflow>=2.21,<2.22",
         "keras>=3.15,<4",
         "numpy>=2.0,<3",
         "pillow>=11",
+        "matplotlib>=3.10,<4",
         "tf2onnx>=1.17,<2",
         "onnx>=1.19,<2",
         "onnxruntime>=1.23,<2",
@@ -55,8 +66,16 @@ setup(
         "tensorboard>=2.20,<3",
     ],
     extras_require={
+        "docs": ["pdoc>=16"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
-        "test": ["pytest>=8.4", "tensorflow-serving-api>=2.21,<2.22"],
+        "test": [
+            "pytest>=8.4",
+            "pytest-xdist>=3.8",
+            "tensorflow-serving-api>=2.21,<2.22",
+            "nbclient>=0.10",
+            "ipykernel>=6.29",
+            *SERVER,
+        ],
         "lint": ["ruff>=0.14", "pyright[nodejs]>=1.1.400"],
     },
     entry_points={"console_scripts": ["kmeta = kmeta.cli.main:main"]},

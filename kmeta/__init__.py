@@ -14,6 +14,7 @@ _HOMES = {
     "Classifier": "kmeta.classifier",
     "Episode": "kmeta.episode",
     "Episodes": "kmeta.data.episodes",
+    "FewShotClassifier": "kmeta.few_shot",
     "LSTMMetaLearner": "kmeta.learners.optimization.lstm_meta_learner",
     "MAML": "kmeta.learners.optimization.maml",
     "MatchingNetwork": "kmeta.learners.metric.matching",
@@ -31,7 +32,7 @@ _HOMES = {
     "export": "kmeta.exporting",
     "load": "kmeta.runs",
 }
-_MODULES = ("data", "layers", "ops")
+_MODULES = ("calibration", "confusion", "data", "layers", "ops", "plots")
 __all__ = sorted([*_HOMES, *_MODULES])
 
 

@@ -42,7 +42,7 @@ def _learner(arguments):
     recipe = folder.recipe
     options = {"invert": recipe.data_options.get("invert", False)}
     if recipe.data == "omniglot":
-        options["antialias"] = recipe.data_options.get("antialias", False)
+        options["antialias"] = bool(recipe.data_options.get("antialias", False))  # or "mixed"
         if recipe.train.split != "background":
             print(
                 f"Note: trained on {recipe.train.split}, not on background alone, so that the "

@@ -8,14 +8,15 @@ import sys
 import warnings
 
 import kmeta
-from kmeta.cli import adapt, demo, episodes, evaluate, export, predict, train
+from kmeta.cli import adapt, demo, episodes, evaluate, export, fit, predict, report, serve, train
 from kmeta.cli.interrupts import interruptible
 from kmeta.cli.parsing import Parser
 
-COMMANDS = (demo, train, evaluate, adapt, predict, export, episodes)
+COMMANDS = (demo, fit, train, evaluate, report, adapt, predict, export, serve, episodes)
 WRONG_INPUT = (ValueError, OSError, ImportError)
 EXAMPLES = """examples:
   kmeta demo
+  kmeta fit my-characters/ --out bundle
   kmeta train --recipe prototypical-omniglot-5way-1shot --run runs/omniglot
   kmeta adapt runs/omniglot my-characters/ --out mine.keras
   kmeta predict mine.keras picture.png

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,9 +44,31 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
     size = side_lengths(size)
     one_of("channels", channels, (None, 1, 3))
     skip_unreadable = true_or_false("skip_unreadable", skip_unreadable)
+    found = read_classes(
+        path, lambda image: to_array(image, size, channels), skip_unreadable, limits
+    )
+    title = Path(path).resolve().name.removesuffix(".zip") if name is None else name
+    images = stack(found.pictures, found.files)
+    return Dataset(images, np.array(found.labels), found.class_names, title)
+
+
+class Pictures(NamedTuple):
+    """Pictures of a folder: what each was made into, its label and its file; and class names."""
+
+    pictures: list
+    labels: list
+    files: list
+    class_names: tuple
+
+
+def read_classes(path, convert, skip_unreadable=False, limits=LIMITS):
+    """Return the `Pictures` of a folder or archive, each a plain PIL image given to `convert`.
+
+    Raises as `from_directory`.
+    """
+    arrays, labels, names, bad = [], [], [], []
     with FileTree(path, limits) as tree:
         classes = _classes(tree)
-        arrays, labels, names, bad = [], [], [], []
         for label, (folder, files) in enumerate(classes.items()):
             for file in files:
                 try:
@@ -55,7 +78,7 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
                         raise
                     bad.append(str(error))
                     continue
-                arrays.append(to_array(image, size, channels))
+                arrays.append(convert(image))
                 labels.append(label)
                 names.append(file)
             if not labels or labels[-1] != label:
@@ -64,9 +87,8 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
                     f"Received: none in the folder {folder!r} of {path}"
                 )
     if bad:
-        warnings.warn(f"Left out {len(bad)} pictures: {'; '.join(bad)}", stacklevel=2)
-    title = Path(path).resolve().name.removesuffix(".zip") if name is None else name
-    return Dataset(stack(arrays, names), np.array(labels), tuple(classes), title)
+        warnings.warn(f"Left out {len(bad)} pictures: {'; '.join(bad)}", stacklevel=3)
+    return Pictures(arrays, labels, names, tuple(classes))
 
 
 def _classes(tree):

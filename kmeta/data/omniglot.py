@@ -37,7 +37,8 @@ def load(split, data_dir=None, size=28, antialias=False, invert=False, seed=0, d
         data_dir: folder to look in before `$KMETA_DATA`.
         size: side in pixels; None keeps 105.
         antialias: False samples the nearest pixel and stays binary, as the published results did;
-            True resizes with a Lanczos filter, with grey values.
+            True resizes with a Lanczos filter, with grey values; "mixed" takes turns, for a learner
+            that is to know both.
         invert: True gives paper 255 and ink 0, as in the files.
         seed: of the random splits; the others do not depend on it.
         download: False raises FileNotFoundError where a file is missing.
@@ -53,7 +54,7 @@ def load(split, data_dir=None, size=28, antialias=False, invert=False, seed=0, d
     """
     chosen = characters(split, seed)
     size = None if size is None else whole_number("size", size)
-    antialias = true_or_false("antialias", antialias)
+    one_of("antialias", antialias, (False, True, "mixed"))
     paper_is_white = true_or_false("invert", invert)
     download = true_or_false("download", download)
     halves = _locate(chosen, data_dir)
@@ -64,8 +65,8 @@ def load(split, data_dir=None, size=28, antialias=False, invert=False, seed=0, d
     else:
         raise FileNotFoundError(_absent(data_dir))
     images, labels = [], []
-    for name, image in drawings:
-        images.append(shrink(image, size, antialias))
+    for number, (name, image) in enumerate(drawings):
+        images.append(shrink(image, size, number % 2 if antialias == "mixed" else antialias))
         labels.append(name)
     images = np.stack(images)[..., None]
     names, labels = np.unique(labels, return_inverse=True)

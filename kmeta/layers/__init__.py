@@ -5,6 +5,7 @@ from kmeta.layers.batch_normalization import BatchNormalization
 from kmeta.layers.conv4 import Conv4
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
 from kmeta.layers.full_context import QueryContext, SupportContext
+from kmeta.layers.imagenet import ImageNetScaling
 from kmeta.layers.koch import KochConvNet
 from kmeta.layers.learned_optimizer import LearnedOptimizer
 from kmeta.layers.memory_cell import MemoryCell
@@ -15,6 +16,7 @@ __all__ = [
     "BatchNormalization",
     "Conv4",
     "ExampleFastWeights",
+    "ImageNetScaling",
     "KochConvNet",
     "LearnedOptimizer",
     "MemoryCell",

@@ -19,4 +19,21 @@ RECIPES = [
         target=0.988,
         source="Snell et al. 2017, table 1",
     ),
+    # The learner that comes with the package: trained on the background alphabets alone, on
+    # drawings made small in both ways, that of the papers and that of pictures of users.
+    Recipe(
+        name="prototypical-omniglot",
+        learner="prototypical",
+        learner_options={"bn_mode": "running"},
+        data="omniglot",
+        data_options={"antialias": "mixed"},
+        rotations=True,
+        train=Tasks("background", way=60, shot=1, query=5, tasks_per_step=1, steps=100, seed=1),
+        val=None,
+        test=Tasks("evaluation", way=20, shot=5, query=5, steps=250, seed=7),
+        epochs=30,
+        learning_rate=1e-3,
+        halve_every=500,
+        seed=1,
+    ),
 ]

@@ -5,18 +5,23 @@ from pathlib import Path
 import keras
 
 import kmeta
+from kmeta import weights
 from kmeta.runs.folder import Run, check_loadable
 
 
 def load(path):
-    """Return the learner of a finished run, or whatever learner or classifier a file holds.
+    """Return a learner by name, that of a finished run, or the learner or classifier in a file.
 
-    path: folder of a run, as `kmeta train` writes it, or a `.keras` file, as
-        `learner.save("name.keras")` and `classifier.save("name.keras")` write it.
+    path: name of a learner that comes with the package, such as "prototypical-omniglot" (see
+        `kmeta.weights.names()`), unless there is a file of that name; folder of a run, as
+        `kmeta train` writes it; or a `.keras` file, as `learner.save("name.keras")` and
+        `classifier.save("name.keras")` write it.
 
     Raises FileNotFoundError where there is nothing of the kind, and ValueError where the run has
     not finished or the file cannot be read.
     """
+    if path in weights.names() and not Path(path).exists():
+        path = weights.path(path)
     path = Path(path)
     check_loadable(path)
     path = Run(path).learner_path if path.is_dir() else path

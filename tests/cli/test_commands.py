@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import kmeta
+from kmeta.cli import int8
 from kmeta.cli.main import main
 
 SMALL = (
@@ -206,6 +207,41 @@ def test_predict_prints_classes_and_probabilities(adapted, pictures, capsys):
     assert sum(values) == pytest.approx(1.0, abs=1e-3)
     assert main(["predict", str(adapted), images[0], "--top", "10", "--invert"]) == 0
     assert capsys.readouterr().out.strip().split("\t")[1:] != pairs
+
+
+def test_export_in_8_bits(adapted, pictures, tmp_path, capsys):
+    arguments = ["export", str(adapted), str(tmp_path / "bundle"), "--quantize", "int8"]
+    arguments += ["--data", str(pictures), "--way", "3", "--query", "2", "--episodes", "7"]
+    options = ["--seed", "5", "--max-drop", "90", "--reduce-range"]
+    assert main([*arguments, *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["Bundle", "int8", "ONNX", "one", "accuracy", "a"]
+    assert "weights in 7 bits" in lines[-1]
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    found = manifest["quantization"]
+    assert (found["max_drop"], found["reduce_range"]) == (90, True)
+    assert found["calibration_images"] == 50 * 3 * 2
+    episodes = found["episodes"]
+    assert episodes["dataset"] == "pictures, half 2"
+    settings = [episodes[name] for name in ("way", "shot", "query", "steps", "seed", "rotations")]
+    assert settings == [3, 1, 2, 7, 5, False]
+    assert main([*arguments, "--shot", "3"]) == 2
+    assert "scored tasks from pictures, half 2: Class 'c0' has 4 images" in capsys.readouterr().err
+    assert main([*arguments, "--split", "test", "--overwrite"]) == 2  # two classes only
+    assert "pictures-test, half 1: Argument `way` must be" in capsys.readouterr().err
+
+
+def test_halves_of_pictures(pictures):
+    whole = kmeta.data.from_directory(pictures, size=16, channels=1)
+    first, second = int8.halves(whole)
+    assert first.class_names == second.class_names == whole.class_names
+    for label in range(10):
+        images = whole.images[whole.indices_of(label)]
+        np.testing.assert_array_equal(first.images[first.indices_of(label)], images[::2])
+        np.testing.assert_array_equal(second.images[second.indices_of(label)], images[1::2])
+    single = kmeta.data.from_arrays(whole.images[:9], whole.labels[:9])
+    with pytest.raises(ValueError, match="two or more pictures of each .* one of '1' in arrays"):
+        int8.halves(single)
 
 
 def test_export_and_predict_from_the_bundle(adapted, pictures, tmp_path, capsys):

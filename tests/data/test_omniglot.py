@@ -155,6 +155,14 @@ class TestMadeUp:
         smooth = 255 - np.asarray(whole.resize((28, 28), Image.Resampling.LANCZOS))
         np.testing.assert_array_equal(self.hebrew(data), smooth)
 
+    def test_both_ways_in_turn(self, made_up):
+        nearest, smooth, mixed = (
+            load("omniglot", "val", made_up, antialias=how).images for how in (False, True, "mixed")
+        )
+        np.testing.assert_array_equal(mixed[::2], nearest[::2])
+        np.testing.assert_array_equal(mixed[1::2], smooth[1::2])
+        assert (nearest != smooth).any(axis=(1, 2, 3)).all()
+
     def test_invert(self, made_up):
         ink, paper = (load("omniglot", "val", made_up, invert=i).images for i in (False, True))
         np.testing.assert_array_equal(paper, 255 - ink)
@@ -303,7 +311,7 @@ class TestDownload:
         ({"split": "dev"}, r"`split` must be one of \['train', .*split='dev'"),
         ({"size": 0}, "`size` must be an integer of at least 1"),
         ({"size": (28, 28)}, "`size` must be an integer"),
-        ({"antialias": 1}, "`antialias` must be True or False"),
+        ({"antialias": "both"}, "`antialias` must be one of"),
         ({"invert": "no"}, "`invert` must be True or False"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"download": None}, "`download` must be True or False"),

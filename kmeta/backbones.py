@@ -1,0 +1,126 @@
+"""What looks at a user's pictures: trained learners, networks of Keras, networks of the user."""
+
+import difflib
+from pathlib import Path
+
+import keras
+
+from kmeta import weights as packaged
+from kmeta.layers.imagenet import ImageNetScaling
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.metric.prototypical import PrototypicalNetwork
+from kmeta.runs.loading import load
+
+SIZE = 224  # of the pictures that most networks of keras.applications were trained on
+SCALE = 20.0  # of cosines, among which a softmax would hardly tell any apart
+
+
+def learner_of(backbone, weights="imagenet", size=None):
+    """The learner that a backbone is, or is made into, built for its images.
+
+    A network that is no learner becomes a `PrototypicalNetwork` with cosines: a class is the mean
+    of its features, and nothing is trained.
+
+    Args:
+        backbone: name of a learner that comes with the package (`kmeta.weights.names()`); name of
+            a network of `keras.applications`, such as "MobileNetV2"; folder of a run, or a .keras
+            file; a learner; or a Keras model, images in [0, 1] to features `[batch, features]`.
+        weights: of a network of `keras.applications`: "imagenet", which Keras downloads once, the
+            path of a weights file, or None for random ones.
+        size: side of the images in pixels, for networks of `keras.applications` (default 224) and
+            Keras models that take any size.
+
+    Raises:
+        ValueError: if there is no such backbone, its weights cannot be had, or `size` is missing,
+            or not the one it was made for.
+    """
+    if isinstance(backbone, (str, Path)):
+        backbone = _named(str(backbone), weights, size)
+    if not isinstance(backbone, keras.Layer):
+        raise ValueError(
+            "Argument `backbone` must be a name, a path, a learner or a Keras model. "
+            f"Received: {backbone!r}"
+        )
+    if not isinstance(backbone, MetaLearner):
+        learner = PrototypicalNetwork(backbone, distance="cosine", scale=SCALE)
+        learner.build(_image_shape(backbone, size))
+        return learner
+    if backbone.image_shape is None:
+        raise ValueError(
+            "Argument `backbone` must be built: call `learner.build((height, width, channels))`"
+        )
+    if size not in (None, backbone.image_shape[0]):
+        raise ValueError(
+            f"Argument `size` must be {backbone.image_shape[0]} or left out: the learner was "
+            f"trained on images of {backbone.image_shape}. Received: size={size!r}"
+        )
+    return backbone
+
+
+def inverted(learner):
+    """A copy of a learner that sees dark as light and light as dark."""
+    config = learner.get_config()
+    for name in ("network", "support_embedding"):
+        if config.get(name) is not None:
+            network = keras.saving.deserialize_keras_object(config[name])
+            swap = [keras.Input(learner.image_shape), keras.layers.Rescaling(-1, 1)]
+            swapped = keras.Sequential([*swap, network])
+            config[name] = keras.saving.serialize_keras_object(swapped)
+    copy = type(learner).from_config(config)
+    copy.build(learner.image_shape)
+    copy.set_weights(learner.get_weights())
+    return copy
+
+
+def _named(name, weights, size):
+    if name in packaged.names():
+        return load(name)
+    if Path(name).exists():
+        found = load(name)
+        if not isinstance(found, (MetaLearner, keras.Model)) or hasattr(found, "class_names"):
+            raise ValueError(
+                f"Argument `backbone` must be a learner or a network. Received: {name}, which "
+                f"holds a {type(found).__name__}"
+            )
+        return found
+    applications = {n.lower(): n for n in dir(keras.applications) if n[0].isupper()}
+    if name.lower() not in applications:
+        known = [*packaged.names(), *applications.values()]
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"Argument `backbone` must be one of {', '.join(packaged.names())}, a network of "
+            "keras.applications such as MobileNetV2, a run's folder or a .keras file."
+            f"{hint} Received: {name!r}"
+        )
+    return _application(applications[name.lower()], weights, size or SIZE)
+
+
+def _application(name, weights, size):
+    families = (getattr(keras.applications, n) for n in dir(keras.applications) if n[0].islower())
+    family = next(f.__name__.rsplit(".", 1)[-1] for f in families if hasattr(f, name))
+    try:
+        network = getattr(keras.applications, name)(
+            include_top=False, weights=weights, pooling="avg", input_shape=(size, size, 3)
+        )
+    except Exception as error:  # of a download Keras raises a bare Exception
+        raise ValueError(
+            f"The weights {weights!r} of {name} cannot be had: {error}. Without a network give the "
+            "path of a weights file"
+        ) from error
+    return keras.Sequential([keras.Input((size, size, 3)), ImageNetScaling(family), network])
+
+
+def _image_shape(network, size):
+    shape = getattr(network, "input_shape", None) or (None, None, None, None)
+    if len(shape) != 4:
+        raise ValueError(
+            "Argument `backbone` must take images [batch, height, width, channels]. "
+            f"Received: a network that takes {shape}"
+        )
+    sides = [known or size for known in shape[1:3]]
+    if None in sides:
+        raise ValueError(
+            "Argument `size` must be given: the backbone takes images of any size. Received: None"
+        )
+    return (*sides, shape[3] or 3)

@@ -1,0 +1,35 @@
+"""What networks of `keras.applications` do to pixels before they look at them."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable("kmeta")
+class ImageNetScaling(keras.layers.Layer):
+    """Images in [0, 1] as a family of `keras.applications` wants them: scaled, centred or as BGR.
+
+    Args:
+        family: module of `keras.applications`, such as `"mobilenet_v2"`, whose `preprocess_input`
+            is applied to `255 * x`.
+
+    Input, output: `[batch, height, width, 3]`.
+
+    Raises:
+        ValueError: if there is no such family.
+    """
+
+    def __init__(self, family, **kwargs):
+        super().__init__(**kwargs)
+        module = getattr(keras.applications, str(family), None)
+        if not hasattr(module, "preprocess_input"):
+            raise ValueError(
+                "Argument `family` must be a module of keras.applications. "
+                f"Received: family={family!r}"
+            )
+        self.family = family
+        self._preprocess = module.preprocess_input
+
+    def call(self, x):
+        return self._preprocess(255.0 * x, data_format="channels_last")
+
+    def get_config(self):
+        return {**super().get_config(), "family": self.family}

@@ -1,0 +1,66 @@
+"""`kmeta fit`: a folder in, a bundle out."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from kmeta.cli.main import main
+
+
+def test_fit_and_predict(pictures, tmp_path, capsys):
+    """With the learner that comes with the package, without a network."""
+    bundle = tmp_path / "bundle"
+    assert main(["fit", str(pictures), "--out", str(bundle), "--calibrate"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Learned 10 classes (pictures of each): c0 (8), c1 (8), ")
+    assert lines[1].startswith("Accuracy with each picture left out in turn: ")
+    assert any(line.startswith("Temperature ") for line in lines)
+    assert lines[-1].startswith(f"Bundle {bundle}: ")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["class_names"] == [f"c{number}" for number in range(10)]
+    assert manifest["rejection"]["threshold"] > 0
+    picture = pictures / "c3" / "0.png"
+    assert main(["predict", str(bundle), str(picture), "--top", "2"]) == 0
+    found = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert (found[0], len(found)) == (str(picture), 5)
+    Image.new("L", (40, 30), 90).save(tmp_path / "nothing.png")
+    assert main(["predict", str(bundle), str(tmp_path / "nothing.png")]) == 0
+    assert capsys.readouterr().out.split("\t")[1] == "unknown"
+
+
+@pytest.mark.filterwarnings("default:Left out")
+def test_fit_warns_once_of_what_it_left_out(pictures, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    for name in ("c0", "c1"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(pictures / name / "0.png", folder / name)
+    (folder / "c1" / "broken.png").write_bytes(b"no picture")
+    assert main(["fit", str(folder), "--out", str(tmp_path / "bundle"), "--no-invert"]) == 0
+    output = capsys.readouterr()
+    assert output.err == (
+        "kmeta: warning: Left out 1 pictures: Cannot read the image c1/broken.png in "
+        f"{folder}: it is no PNG, JPEG, GIF, BMP or WEBP file\n"
+    )
+    assert "Dark and light are swapped" not in output.out
+    assert "left out in turn" not in output.out  # one picture each
+    (folder / "c1" / "broken.png").unlink()
+    assert main(["fit", str(folder), "--out", str(tmp_path / "other"), "--calibrate"]) == 2
+    assert "needs three classes" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--backbone", "MobilNetV2"], "Did you mean 'MobileNetV2'?"),
+        (["--size", "32"], "Argument `size` must be 28 or left out"),
+        (["--calibrate", "nowhere"], "There is no folder 'nowhere'"),
+    ],
+)
+def test_wrong_options(pictures, tmp_path, capsys, options, message):
+    assert main(["fit", str(pictures), "--out", str(tmp_path / "bundle"), *options]) == 2
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1 and message in output.err
+    assert not (tmp_path / "bundle").exists()

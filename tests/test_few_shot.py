@@ -1,0 +1,313 @@
+"""A user's own pictures: from a folder to a classifier that grows."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import kmeta
+from kmeta import held_out
+from kmeta.data.pixels import fitted, plain
+
+SIZE = 16
+NAMES = ["ant", "bee", "cat", "dog"]
+
+
+def embedding():
+    return keras.Sequential(
+        [keras.layers.Conv2D(6, 3, strides=2, activation="tanh"), keras.layers.Flatten()]
+    )
+
+
+def made(kind, *arguments, **options):
+    keras.utils.set_random_seed(1)
+    learner = kind(*arguments, **options)
+    learner.build((SIZE, SIZE, 1))
+    return learner
+
+
+@pytest.fixture(scope="module")
+def learner():
+    return made(kmeta.PrototypicalNetwork, embedding())
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    """Float images `[21, 16, 16, 1]`, hard to tell, and their labels: 6, 6, 5 and 4 of a class."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), [6, 6, 5, 4])
+    patterns = np.kron(rng.random((4, 4, 4)), np.ones((4, 4)))
+    images = 0.2 * patterns[labels] + 0.8 * rng.random((len(labels), SIZE, SIZE))
+    return images.astype("float32")[..., None], labels
+
+
+@pytest.fixture
+def classifier(learner, drawings):
+    images, labels = drawings
+    return kmeta.FewShotClassifier(images, labels, learner, class_names=NAMES)
+
+
+def test_it_is_the_learner_adapted(classifier, learner, drawings):
+    images, labels = drawings
+    expected = learner.adapt(images, labels)(images)
+    np.testing.assert_allclose(classifier.predict(images), expected, atol=1e-6)
+    named = kmeta.FewShotClassifier(images, np.array(NAMES)[labels], learner)
+    np.testing.assert_allclose(named.predict(images), expected, atol=1e-6)
+    assert named.class_names == classifier.class_names == NAMES
+    answers, scores = classifier.label(images)
+    assert answers == [NAMES[i] for i in np.argmax(expected, -1)]
+    np.testing.assert_allclose(scores, np.max(expected, -1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: made(kmeta.PrototypicalNetwork, embedding(), distance="cosine", scale=10.0),
+        lambda: made(kmeta.MatchingNetwork, embedding(), embedding(), full_context=True),
+        lambda: made(
+            kmeta.MAML, keras.Sequential([embedding(), keras.layers.Dense(4)]), inner_steps=1
+        ),
+    ],
+    ids=["prototypical", "full context", "maml"],
+)
+def test_one_left_out_is_one_that_was_never_there(make, drawings):
+    images, labels = drawings
+    learner = make()
+    queries = np.array([0, 7, 20])
+    found = held_out.one(learner, images, labels, queries)
+    for query, logits in zip(queries, found, strict=True):
+        others = np.arange(len(images)) != query
+        expected = learner.adapt(images[others], labels[others]).logits(images[query][None])
+        np.testing.assert_allclose(logits, expected[0], atol=1e-4)
+
+
+def test_estimate_counts_the_pictures_left_out(classifier, learner, drawings):
+    images, labels = drawings
+    hits = []
+    for i in range(len(images)):
+        others = np.arange(len(images)) != i
+        adapted = learner.adapt(images[others], labels[others])
+        hits.append(int(np.argmax(adapted(images[i][None])) == labels[i]))
+    estimate = classifier.leave_one_out()
+    assert estimate.accuracy == np.mean(hits) < 1
+    assert list(estimate.images) == list(range(len(images)))
+
+
+def test_only_pictures_of_a_class_cannot_be_left_out(learner, drawings):
+    images, labels = drawings
+    few = [0, 1, 6]
+    classifier = kmeta.FewShotClassifier(images[few], labels[few], learner)
+    assert list(classifier.leave_one_out().images) == [0, 1]
+    with pytest.raises(ValueError, match="needs a class with at least two"):
+        kmeta.FewShotClassifier(images[[0, 6]], [0, 1], learner).leave_one_out()
+
+
+def test_a_class_left_out_is_unknown(learner, drawings):
+    images, labels = drawings
+    found = held_out.classes(learner, images, labels)
+    expected = []
+    for label in range(4):
+        others = labels != label
+        adapted = learner.adapt(images[others], np.unique(labels[others], return_inverse=True)[1])
+        expected.append(adapted.logits(images[labels == label]))
+    np.testing.assert_allclose(found.unknown, np.concatenate(expected), atol=1e-4)
+    assert len(found.logits) == len(found.labels) == len(images)
+    with pytest.raises(ValueError, match="three classes"):
+        held_out.classes(learner, images[labels < 2], labels[labels < 2])
+
+
+def test_tasks_drawn_from_other_classes(learner):
+    """Known and unknown queries of a task are what adapting to its support set says of them."""
+    rng = np.random.default_rng(5)
+    data = kmeta.data.from_arrays(
+        rng.integers(0, 256, (48, SIZE, SIZE, 1)).astype("uint8"), np.arange(48) % 8
+    )
+    first, second = held_out.drawn(learner, data, way=3, shot=2, episodes=4, seed=9)
+    assert first.logits.shape == second.logits.shape == (2 * 3 * 4, 3)
+    assert first.unknown.shape == (2 * 3 * 4, 3)
+    episode, query_y = kmeta.Episodes(data, 6, 2, 4, steps=4, seed=9)[2]
+    support_y = episode.support.y[0].argmax(-1)
+    known = support_y < 3
+    adapted = learner.adapt(episode.support.x[0][known], support_y[known])
+    expected = np.asarray(adapted.logits(episode.query_x[0]))
+    mine = query_y[0] < 3
+    np.testing.assert_allclose(first.logits[12:], expected[mine], atol=1e-4)
+    np.testing.assert_allclose(first.unknown[12:], expected[~mine], atol=1e-4)
+    assert list(first.labels[12:]) == list(query_y[0][mine])
+    with pytest.raises(ValueError, match="four classes at least"):
+        held_out.drawn(learner, data.subset([0, 1, 2]), 3, 2, 4, 9)
+
+
+def test_growing_is_exact(learner, drawings):
+    images, labels = drawings
+    classifier = kmeta.FewShotClassifier(
+        images[:12:2], np.array(NAMES)[labels[:12:2]], learner
+    )  # 3 of each of two classes
+    classifier.add_class("dog", images[labels == 3])
+    classifier.add_class("cat", images[labels == 2][:1])
+    for image in images[labels == 2][1:]:
+        classifier.add_examples("cat", image[None])
+    classifier.add_examples("ant", images[1:6:2])
+    classifier.add_examples("bee", images[7:12:2])
+    assert classifier.class_names == ["ant", "bee", "dog", "cat"]
+    assert list(classifier.counts) == [6, 6, 4, 5]
+    once = learner.adapt(images, np.array([0, 1, 3, 2])[labels])(images)
+    np.testing.assert_allclose(classifier.predict(images), once, atol=1e-6)
+    classifier.remove_class("bee")
+    rest = labels != 1
+    expected = learner.adapt(images[rest], np.array([0, 0, 2, 1])[labels[rest]])(images)
+    np.testing.assert_allclose(classifier.predict(images), expected, atol=1e-6)
+    assert classifier.class_names == ["ant", "dog", "cat"]
+
+
+def test_what_cannot_grow_stays_as_it_was(classifier, drawings):
+    images, _ = drawings
+    before = classifier.predict(images)
+    for call, message in [
+        (lambda: classifier.add_class("ant", images), "must be a new class"),
+        (lambda: classifier.add_examples("cow", images), "must be one of"),
+        (lambda: classifier.add_examples("ant", []), "at least one picture"),
+        (lambda: classifier.add_class("cow", images[:, :5]), "floats of the shape"),
+        (lambda: classifier.remove_class("cow"), "must be one of"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+    np.testing.assert_array_equal(classifier.predict(images), before)
+    fixed = made(kmeta.MAML, keras.Sequential([embedding(), keras.layers.Dense(2)]))
+    two = kmeta.FewShotClassifier(images[[0, 7]], ["ant", "bee"], fixed)
+    before = two.predict(images)
+    with pytest.raises(ValueError, match="network predicts 2 classes"):
+        two.add_class("cow", images[:2])
+    assert two.class_names == ["ant", "bee"]
+    np.testing.assert_array_equal(two.predict(images), before)
+    with pytest.raises(ValueError, match="Two classes must remain"):
+        two.remove_class("bee")
+
+
+def save(pixels, path, mode=None, **options):
+    image = Image.fromarray(pixels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.convert(mode or image.mode).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes; of the first the same picture in five forms, of the second others."""
+    rng = np.random.default_rng(6)
+    pixels = np.kron(rng.integers(0, 256, (6, 5)), np.ones((8, 8))).astype("uint8")
+    place = tmp_path / "mine" / "first"
+    save(pixels, place / "a grey.png")
+    save(pixels, place / "b colour.jpg", "RGB", quality=100)
+    save(pixels, place / "c alpha.png", "RGBA")
+    save(np.kron(pixels, np.ones((2, 2))).astype("uint8"), place / "d large.png")
+    turned = Image.fromarray(np.rot90(pixels))  # to be turned clockwise by its mark
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(place / "e turned.jpg", quality=100, exif=exif)
+    for i in range(3):
+        save(
+            rng.integers(0, 256, (20 + i, 30)).astype("uint8"), place.parent / "second" / f"{i}.png"
+        )
+    return tmp_path / "mine"
+
+
+def test_pictures_of_every_kind(folder, learner):
+    with pytest.warns(UserWarning, match="The same picture twice"):
+        classifier = kmeta.FewShotClassifier.from_directory(folder, learner)
+    assert classifier.class_names == ["first", "second"]
+    assert list(classifier.counts) == [5, 3]
+    files = sorted((folder / "first").iterdir())
+    probabilities = classifier.predict(files)
+    for path, found in zip(files, probabilities, strict=True):
+        np.testing.assert_allclose(found, probabilities[0], atol=0.02, err_msg=path.name)
+    alone = kmeta.FewShotClassifier([files[0], folder / "second" / "0.png"], ["x", "y"], learner)
+    assert alone.label(files)[0] == ["x"] * 5
+
+
+def test_unreadable_and_repeated_pictures_are_named(folder, learner):
+    shutil.copy(folder / "second" / "0.png", folder / "first" / "z copy.png")
+    (folder / "second" / "broken.png").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match="Left out|same picture") as found:
+        classifier = kmeta.FewShotClassifier.from_directory(folder, learner)
+    said = "\n".join(str(warning.message) for warning in found)
+    assert "Left out 1 pictures: Cannot read the image second/broken.png" in said
+    assert "The same picture twice: first/b colour.jpg is first/a grey.png; " in said
+    assert "; second/0.png is first/z copy.png" in said
+    assert list(classifier.counts) == [6, 3]
+    with pytest.raises(ValueError, match="broken"):
+        kmeta.FewShotClassifier.from_directory(folder, learner, skip_unreadable=False)
+
+
+def test_colours_and_a_grey_backbone(tmp_path, learner):
+    rng = np.random.default_rng(7)
+    for name in ("a", "b"):
+        save(rng.integers(0, 256, (9, 9, 3)).astype("uint8"), tmp_path / "mine" / name / "1.png")
+    with pytest.warns(UserWarning, match="coloured, and the backbone sees grey"):
+        kmeta.FewShotClassifier.from_directory(tmp_path / "mine", learner)
+
+
+def test_dark_and_light_swapped(classifier, learner, drawings):
+    images, labels = drawings
+    swapped = kmeta.FewShotClassifier(1 - images, labels, learner, class_names=NAMES, invert=True)
+    np.testing.assert_allclose(swapped.predict(1 - images), classifier.predict(images), atol=1e-5)
+    assert np.abs(swapped.predict(images) - classifier.predict(images)).max() > 0.01
+    matching = made(kmeta.MatchingNetwork, embedding(), embedding())
+    plain_one = kmeta.FewShotClassifier(images, labels, matching)
+    swapped = kmeta.FewShotClassifier(1 - images, labels, matching, invert=True)
+    np.testing.assert_allclose(swapped.predict(1 - images), plain_one.predict(images), atol=1e-5)
+
+
+def test_calibration_reaches_the_exported_graph(classifier, drawings, tmp_path):
+    """And raw bytes in TensorFlow, raw pixels in onnxruntime say what Python says."""
+    found = classifier.calibrate()
+    assert (classifier.temperature, classifier.threshold) == (found.temperature, found.threshold)
+    assert found.temperature != 1
+    rng = np.random.default_rng(8)
+    raw = np.kron(rng.integers(0, 256, (9, 7, 3)), np.ones((5, 5, 1))).astype("uint8")
+    expected = classifier.predict([raw])
+    classifier.export(tmp_path / "bundle")
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    slope, offset = found.familiarity
+    assert manifest["rejection"] == {
+        "temperature": found.temperature,
+        "threshold": found.threshold,
+        "slope": slope,
+        "offset": offset,
+        "unknown": "unknown",
+    }
+    session = onnxruntime.InferenceSession(tmp_path / "bundle" / "serving_raw.onnx")
+    names = ["probabilities", "label", "score"]
+    probabilities, label, score = session.run(names, {"raw_images": raw[None]})
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    assert label.tolist() == classifier.label([raw])[0]
+    np.testing.assert_allclose(score, classifier.label([raw])[1], atol=1e-5)
+    files, exif = [tmp_path / "a.png", tmp_path / "turned.jpg"], Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(raw).save(files[0])
+    Image.fromarray(raw).save(files[1], exif=exif)
+    model = tf.saved_model.load(str(tmp_path / "bundle" / "saved_model" / "1"))
+    contents = tf.constant([file.read_bytes() for file in files])
+    outputs = model.signatures["serving_bytes"](image_bytes=contents)
+    np.testing.assert_allclose(outputs["probabilities"], classifier.predict(files), atol=1e-5)
+    np.testing.assert_allclose(outputs["probabilities"][:1], expected, atol=1e-5)
+    logits = classifier.learner.adapt(*drawings).logits(
+        fitted(plain(Image.fromarray(raw)), (SIZE, SIZE, 1))[None]
+    )
+    np.testing.assert_allclose(expected, keras.ops.softmax(logits / found.temperature), atol=1e-6)
+    known = 1 / (1 + np.exp(-slope * np.max(logits) - offset))
+    assert score == pytest.approx(np.max(expected) * known, rel=1e-4)
+    assert known < 0.999
+
+
+def test_threshold_refuses(classifier, drawings):
+    images, _ = drawings
+    classifier.threshold = 0.999999
+    assert set(classifier.label(1 - images)[0]) == {"unknown"}
+    with pytest.raises(ValueError, match="`keep` must be between 0 and 1"):
+        classifier.calibrate(keep=1.0)
