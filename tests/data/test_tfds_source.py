@@ -12,11 +12,13 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (12, 5, 6, 3), dtype=np.uint8
 def folder(tmp_path_factory):
     """Where two small sets of TensorFlow Datasets are kept, made without a network."""
     tfds = pytest.importorskip("tensorflow_datasets")
+    here = tfds.core.as_path(__file__).parent
 
     class KmetaSmall(tfds.core.GeneratorBasedBuilder):
         """Twelve colour pictures of three classes."""
 
         VERSION = tfds.core.Version("1.0.0")
+        pkg_dir_path = here  # tf2onnx installs another package `tests`
 
         def _info(self):
             label = tfds.features.ClassLabel(names=["pear", "apple", "fig"])
@@ -36,6 +38,7 @@ def folder(tmp_path_factory):
         """Numbers only."""
 
         VERSION = tfds.core.Version("1.0.0")
+        pkg_dir_path = here  # tf2onnx installs another package `tests`
 
         def _info(self):
             return self.dataset_info_from_configs(
