@@ -1,11 +1,14 @@
 """Batch normalisation: a faster layer, and control over which statistics a model uses."""
 
 import contextlib
+import threading
 
 import keras
 from keras import ops
 
 from kmeta.ops import differentiation
+
+_lock = threading.RLock()
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -47,6 +50,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 def batch_norm_statistics(layer, batch, momentum=None):
     """Choose the statistics of every batch normalisation in `layer`, whatever `training` says.
 
+    One thread at a time is inside, since layers are changed meanwhile.
+
     Args:
         layer: a layer or model.
         batch: True normalises by the batch, False by the moving averages.
@@ -58,16 +63,17 @@ def batch_norm_statistics(layer, batch, momentum=None):
         for part in layer._flatten_layers()
         if isinstance(part, keras.layers.BatchNormalization)
     ]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.call = _forced(type(norm).call.__get__(norm), batch)
-        norm.momentum = norm.momentum if momentum is None else momentum
-    try:
-        yield
-    finally:
-        for norm, own in zip(norms, momenta, strict=True):
-            del norm.call
-            norm.momentum = own
+    with _lock:
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.call = _forced(type(norm).call.__get__(norm), batch)
+            norm.momentum = norm.momentum if momentum is None else momentum
+        try:
+            yield
+        finally:
+            for norm, own in zip(norms, momenta, strict=True):
+                del norm.call
+                norm.momentum = own
 
 
 def _forced(call, batch):

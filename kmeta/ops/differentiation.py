@@ -14,21 +14,36 @@ from keras import tree
 _lock = threading.Lock()
 _depth = 0
 _stock_moments = None
+_local = threading.local()  # `weights`: of rows, in this thread
 
 
 def _moments(x, axes, shift=None, keepdims=False, name=None):
-    """`tf.nn.moments` without its `stop_gradient` at the mean."""
+    """`tf.nn.moments` without its `stop_gradient` at the mean, and with weights of rows."""
     del shift, name
     dtype = x.dtype
     x = tf.cast(x, tf.float32) if dtype in (tf.float16, tf.bfloat16) else x
-    mean = tf.reduce_mean(x, axes, keepdims=True)
-    variance = tf.reduce_mean(tf.square(x - mean), axes, keepdims=keepdims)
-    mean = mean if keepdims else tf.squeeze(mean, axes)
+    weights = getattr(_local, "weights", None)
+    if weights is not None and 0 in axes and x.shape[0] == weights.shape[0]:
+        weights = tf.reshape(tf.cast(weights, x.dtype), [-1] + [1] * (len(x.shape) - 1))
+        others = [axis for axis in axes if axis != 0]
+
+        def average(x):
+            by_row = tf.reduce_mean(x, others, keepdims=True)
+            return tf.reduce_sum(by_row * weights, 0, keepdims=True)
+    else:
+
+        def average(x):
+            return tf.reduce_mean(x, axes, keepdims=True)
+
+    mean = average(x)
+    variance = average(tf.square(x - mean))
+    if not keepdims:
+        mean, variance = tf.squeeze(mean, axes), tf.squeeze(variance, axes)
     return tf.cast(mean, dtype), tf.cast(variance, dtype)
 
 
 @contextlib.contextmanager
-def exact_moments():
+def exact_moments(weights=None):
     """Inside, second derivatives through `tf.nn.moments` and `keras.ops.moments` are exact.
 
     TensorFlow computes the variance with `stop_gradient(mean)`. Values and first derivatives are
@@ -36,8 +51,13 @@ def exact_moments():
     with them every gradient of a gradient through `keras.layers.BatchNormalization`,
     `LayerNormalization` and `GroupNormalization`. Only operations recorded inside are affected.
     Nests, and may be entered by several threads at once.
+
+    Args:
+        weights: `[rows]` that sum to 1, for moments over the rows of tensors `[rows, ...]`, so that
+            padding need not count. None: all rows are equal.
     """
     global _depth, _stock_moments
+    outside, _local.weights = getattr(_local, "weights", None), weights
     with _lock:
         if _depth == 0:
             _stock_moments, tf.nn.moments = tf.nn.moments, _moments
@@ -45,6 +65,7 @@ def exact_moments():
     try:
         yield
     finally:
+        _local.weights = outside
         with _lock:
             _depth -= 1
             if _depth == 0:
@@ -249,7 +270,7 @@ def _recomputed(function, step):
     return once
 
 
-def shuffles(seed, number, items, length):
+def shuffles(seed, number, items, length, counted=None):
     """The first `length` integers of a row of random orders of 0 to `items - 1`.
 
     Args:
@@ -257,12 +278,19 @@ def shuffles(seed, number, items, length):
             every device. Negative numbers are allowed as `number`.
         items: how many are put in order; each appears once before any appears again.
         length: of the result.
+        counted: `[items]`, 0 for an item that is left out, not for all. None: none is.
     """
-    rounds = (length + items - 1) // items
+    rounds = (length + items - 1) // items if counted is None else length
     keys = _mixed(_mixed(tf.cast(seed, tf.uint32)) + tf.cast(tf.cast(number, tf.int32), tf.uint32))
     keys = _mixed(keys + tf.cast(tf.range(rounds * items), tf.uint32))
-    order = tf.argsort(tf.cast(tf.reshape(keys, [rounds, items]), tf.int64), axis=-1, stable=True)
-    return tf.reshape(order, [-1])[:length]
+    keys = tf.cast(tf.reshape(keys, [rounds, items]), tf.int64)
+    if counted is None:
+        return tf.reshape(tf.argsort(keys, axis=-1, stable=True), [-1])[:length]
+    keys = tf.where(counted > 0, keys, 1 << 32)  # behind all others
+    order = tf.argsort(keys, axis=-1, stable=True)
+    count = tf.maximum(tf.math.count_nonzero(counted, dtype=tf.int32), 1)
+    place = tf.range(length)
+    return tf.gather_nd(order, tf.stack([place // count, place % count], axis=-1))
 
 
 def _mixed(x):

@@ -105,6 +105,16 @@ def test_shuffles_use_every_item_before_any_again():
         assert not np.array_equal(rows, differentiation.shuffles(*other, 6, 15))
 
 
+def test_shuffles_leave_out_what_does_not_count():
+    counted = np.array([1, 0, 1, 1, 0, 1], "float32")
+    rows = np.array(differentiation.shuffles(0, 7, 6, 11, counted))
+    for turn in (rows[:4], rows[4:8]):
+        assert sorted(turn) == [0, 2, 3, 5]
+    assert len(set(rows[8:])) == 3
+    everything = differentiation.shuffles(0, 7, 6, 15, np.ones(6))
+    np.testing.assert_array_equal(everything, differentiation.shuffles(0, 7, 6, 15))
+
+
 @pytest.mark.parametrize("batch", [None, 4])
 def test_compiled_training_gives_the_same_numbers(batch):
     """Eager, graph and XLA."""

@@ -19,8 +19,8 @@ class GradientLearner(MetaLearner):
     State: `{"weights": [...]}`, each `[tasks, ...]`, and by `bn_mode`
     - `"support"`: `"fixed"`, the statistics of the support set under the adapted weights (with
       all other weights that did not adapt);
-    - `"support+1"`: `"support_x"`; each query is normalised together with the support set and
-      without the other queries;
+    - `"support+1"`: `"support_x"` and `"counted"`; each query is normalised together with the
+      support set and without the other queries;
     - `"batch"`: nothing; queries are normalised by their own statistics (transductive);
     - `"running"`: `"fixed"`, the moving averages; in training nothing, as with `"batch"`.
     """
@@ -75,10 +75,13 @@ class GradientLearner(MetaLearner):
         if bn_mode == "support":
             own = differentiation.read(self.network.non_trainable_weights)
             _, state["fixed"], seeds = self.apply_network(
-                weights, own, seeds, support.x, training, batch=True, momentum=0.0
+                *(weights, own, seeds, support.x, training),
+                batch=True,
+                momentum=0.0,
+                counted=self.counted(support),
             )
         elif bn_mode == "support+1":
-            state["support_x"] = support.x
+            state["support_x"], state["counted"] = support.x, self.counted(support)
         elif bn_mode == "running" and not training:
             state["fixed"] = fixed
         assign(self.seeds, seeds)
@@ -93,7 +96,11 @@ class GradientLearner(MetaLearner):
 
         def with_support(query):
             images = ops.concatenate([state["support_x"], query[None]], axis=0)
-            return self.apply_network(weights, own, seeds, images, training, batch=True)[0][-1]
+            counted = ops.pad(state["counted"], [[0, 1]], constant_values=1.0)
+            logits, _, _ = self.apply_network(
+                weights, own, seeds, images, training, batch=True, counted=counted
+            )
+            return logits[-1]
 
         if "support_x" in state:
             return differentiation.map_tasks(with_support, query_x), own
@@ -102,6 +109,10 @@ class GradientLearner(MetaLearner):
         )
         assign(self.seeds, seeds)
         return logits, fixed
+
+    def counted(self, support):
+        """`[items]`, 1 for each row of one task's support set and 0 for padding."""
+        return ops.cast(ops.any(ops.not_equal(support.y, 0), axis=-1), support.x.dtype)
 
     def support_loss(self, logits, support):
         """The loss that the inner loop lowers, a scalar."""
@@ -150,7 +161,9 @@ class GradientLearner(MetaLearner):
             sample_weight=None if sample_weight is None else sample_weight[None],
         )
 
-    def apply_network(self, weights, fixed, seeds, x, training, batch, momentum=None):
+    def apply_network(
+        self, weights, fixed, seeds, x, training, batch, momentum=None, counted=None
+    ):
         """The network under given weights.
 
         Args:
@@ -160,11 +173,14 @@ class GradientLearner(MetaLearner):
             x: `[batch, ...]`.
             training: as in Keras.
             batch, momentum: see `batch_norm_statistics`.
+            counted: `[batch]`, 1 or 0: which rows of x count in the batch's statistics. None: all.
 
         Returns:
             `(logits, fixed, seeds)`, the other weights and the seeds as they moved.
         """
         network, own, own_seeds = self.network, self.network.non_trainable_weights, self.seeds
+        if counted is not None:
+            counted = counted / ops.maximum(ops.sum(counted), 1.0)
         mapping = [
             *zip(network.trainable_weights, weights, strict=True),
             *zip(own, fixed, strict=True),
@@ -172,7 +188,7 @@ class GradientLearner(MetaLearner):
         ]
         with (
             keras.StatelessScope(mapping) as scope,
-            differentiation.exact_moments(),
+            differentiation.exact_moments(counted),
             batch_norm_statistics(network, batch, momentum),
         ):
             logits = network(x, training=training)

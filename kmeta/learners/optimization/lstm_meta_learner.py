@@ -76,7 +76,7 @@ class LSTMMetaLearner(GradientLearner):
     def inner_loop(self, support, seeds, training):
         start = differentiation.read(self.network.trainable_weights)
         shapes = [weight.shape for weight in start]
-        fixed = self._fresh_statistics()
+        fixed, counted = self._fresh_statistics(), self.counted(support)
         ours = self.learned_optimizer.trainable_variables
         count, last = 5, 5 + len(fixed)  # parameters and the optimizer's state; then statistics
 
@@ -86,7 +86,7 @@ class LSTMMetaLearner(GradientLearner):
 
             def loss(weights):
                 logits, moved, drawn = self.apply_network(
-                    weights, fixed, seeds, support.x, training, batch=True
+                    weights, fixed, seeds, support.x, training, batch=True, counted=counted
                 )
                 return self.support_loss(logits, support), (moved, drawn)
 

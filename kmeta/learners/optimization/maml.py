@@ -125,19 +125,25 @@ class MAML(GradientLearner):
             )
         return support_squared_error(logits, support.y)
 
+    def counted(self, support):
+        if self.inner_loss == "cross_entropy":
+            return super().counted(support)
+        return ops.ones_like(ops.reshape(support.x, (ops.shape(support.x)[0], -1))[:, 0])
+
     def inner_loop(self, support, seeds, training):
         """Gradient descent on one support set (equation 1)."""
         start = differentiation.read(self.network.trainable_weights)
         own = differentiation.read(self.network.non_trainable_weights)
         batch = training or self.bn_mode != "running"
         rates = self.inner_lr if isinstance(self.inner_lr, list) else [self.inner_lr] * len(start)
+        counted = self.counted(support)
 
         def step(_, state, given):
             weights, seeds = state[: len(start)], state[len(start) :]
 
             def loss(weights):
                 logits, _, moved = self.apply_network(
-                    weights, own, seeds, support.x, training, batch
+                    weights, own, seeds, support.x, training, batch, counted=counted
                 )
                 return self.support_loss(logits, support), moved
 

@@ -142,7 +142,9 @@ class Reptile(GradientLearner):
 
             def loss(weights):
                 logits, _, moved = self.apply_network(
-                    weights, own, seeds, batch.x, training, batch=True
+                    *(weights, own, seeds, batch.x, training),
+                    batch=True,
+                    counted=self.counted(batch),
                 )
                 return self.support_loss(logits, batch), moved
 
@@ -165,7 +167,9 @@ class Reptile(GradientLearner):
         if size is None:
             return lambda index: support
         number = taken if training else -1  # outside training, all tasks take the same order
-        rows = differentiation.shuffles(self.seed, number, ops.shape(support.x)[0], steps * size)
+        items = ops.shape(support.x)[0]
+        counted = self.counted(support)
+        rows = differentiation.shuffles(self.seed, number, items, steps * size, counted)
         rows = ops.reshape(rows, (steps, size))
         return lambda index: Support(*(ops.take(part, rows[index], axis=0) for part in support))
 
