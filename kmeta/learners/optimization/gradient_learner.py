@@ -161,9 +161,7 @@ class GradientLearner(MetaLearner):
             sample_weight=None if sample_weight is None else sample_weight[None],
         )
 
-    def apply_network(
-        self, weights, fixed, seeds, x, training, batch, momentum=None, counted=None
-    ):
+    def apply_network(self, weights, fixed, seeds, x, training, batch, momentum=None, counted=None):
         """The network under given weights.
 
         Args:
