@@ -1,5 +1,8 @@
 """What all learners share: support set -> state -> predictions for queries, P(y | x, S)."""
 
+import functools
+import inspect
+
 import keras
 import numpy as np
 from keras import ops
@@ -38,6 +41,12 @@ class MetaLearner(keras.Model):
         self.network = network
         self.bn_mode = bn_mode
         self.image_shape = self.feature_shape = None
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name in _options(type(self)) and getattr(self, "built", False):
+            # Keras would go on with functions traced for the old value
+            self.train_function = self.test_function = self.predict_function = None
 
     def adapt_state(self, support, training=False):
         """What the learner takes from a support set, with a leading task axis."""
@@ -245,6 +254,12 @@ class rewound:
     def __exit__(self, *_):
         if self.episodes is not None:
             self.episodes.epoch = self.epoch
+
+
+@functools.cache
+def _options(kind):
+    """Names of the arguments of a learner's constructor."""
+    return frozenset(inspect.signature(kind.__init__).parameters)
 
 
 def check_way(outputs, support):

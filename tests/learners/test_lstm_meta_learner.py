@@ -239,3 +239,15 @@ def test_configuration_keeps_every_option():
     learner = linear(**options)
     config = type(learner).from_config(learner.get_config()).get_config()
     assert {name: config[name] for name in options} == options
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains(policy):
+    learner = kmeta.LSTMMetaLearner(
+        keras.Sequential([layers.Dense(WAY, dtype=policy)]), inner_steps=2, dtype=policy
+    )
+    learner.build((4,))
+    learner.compile(keras.optimizers.Adam(0.1))
+    tasks, query_y = episode()
+    losses = [learner.train_on_batch(tasks, query_y)[0] for _ in range(8)]
+    assert losses[-1] < 0.9 * losses[0]

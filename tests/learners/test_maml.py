@@ -129,14 +129,6 @@ def test_inner_loop_equals_gradient_descent_in_numpy(options):
         np.testing.assert_allclose(learner(tasks, training=training), expected, atol=1e-5)
 
 
-def test_padding_of_the_support_set_does_not_count():
-    learner = linear(inner_steps=2)
-    tasks, _ = episode((4,))
-    (x, y), query = tasks
-    padded = Support(np.pad(x, [(0, 0), (0, 3), (0, 0)]), np.pad(y, [(0, 0), (0, 3), (0, 0)]))
-    np.testing.assert_allclose(learner(Episode(padded, query)), learner(tasks), atol=1e-6)
-
-
 def test_graph_and_eager_training_agree():
     results = []
     for eager in (True, False):

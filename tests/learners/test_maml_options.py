@@ -173,3 +173,54 @@ def test_regression_says_what_it_cannot_do():
         learner(waves(outputs=2)[0])
     with pytest.raises(ValueError, match="`adapt` makes classifiers.*mean_squared_error"):
         learner.adapt(np.zeros((2, 2)), [0, 1])
+
+
+def test_loss_of_an_epoch_counts_every_task_once():
+    """As `evaluate` does, also where the last step has fewer tasks."""
+    learner = linear(outputs=3)
+    learner.compile(keras.optimizers.SGD(0.0))
+    x = np.random.default_rng(1).normal(size=(4, 3, 2)).astype("float32")
+    tasks = Episode(Support(x, np.tile(np.eye(3, dtype="float32"), (4, 1, 1))), x[:, :2])
+    labels = np.array([[0, 1], [0, 2], [1, 2], [2, 0]])
+    log = learner.fit(tasks, labels, batch_size=3, verbose=0)
+    expected = learner.evaluate(tasks, labels, verbose=0)[0]
+    assert log.history["loss"] == pytest.approx([expected], rel=1e-5)
+
+
+def test_a_sum_of_losses_is_refused():
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+    with pytest.raises(ValueError, match="`loss` must not be a sum.*reduction='sum'"):
+        linear(outputs=3).compile(loss=loss)
+
+
+def test_averages_that_training_did_not_move_are_warned_of():
+    with pytest.warns(UserWarning, match="bn_mode='support' does not move the averages"):
+        linear(outputs=3).with_options(bn_mode="running")
+
+
+def test_averages_are_used_in_the_inner_loop_outside_training():
+    norm = layers.BatchNormalization(epsilon=0.1, center=False, scale=False)
+    learner = kmeta.MAML(
+        keras.Sequential([keras.Input((2,)), norm, layers.Dense(3)]),
+        bn_mode="running",
+        inner_lr=0.5,
+    )
+    learner.build((2,))
+    norm.moving_mean.assign([1.0, -2.0])
+    norm.moving_variance.assign([4.0, 0.5])
+    x = np.random.default_rng(1).normal(size=(1, 3, 2)).astype("float32")
+    y = np.eye(3, dtype="float32")[None]
+    scaled = (x[0] - [1.0, -2.0]) / np.sqrt(np.array([4.0, 0.5]) + 0.1)
+    kernel, bias = learner.network.trainable_weights
+    expected = oracles.maml_linear(kernel.numpy(), bias.numpy(), scaled, y[0], scaled, 1, 0.5)
+    np.testing.assert_allclose(learner(Episode(Support(x, y), x))[0], expected, atol=1e-5)
+
+
+def test_an_option_set_later_is_used():
+    learner = linear(outputs=3, inner_lr=2.0)
+    x = np.random.default_rng(1).normal(size=(2, 3, 2)).astype("float32")
+    tasks = Episode(Support(x, np.tile(np.eye(3, dtype="float32"), (2, 1, 1))), x)
+    learner.compile()
+    learner.predict(tasks, verbose=0)
+    learner.test_inner_steps = 0
+    np.testing.assert_array_equal(learner.predict(tasks, verbose=0), learner(tasks))

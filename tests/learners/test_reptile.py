@@ -5,7 +5,7 @@ import numpy as np
 import oracles
 import pytest
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
 import kmeta
 from kmeta import Episode, Support
@@ -238,10 +238,23 @@ def test_configuration_keeps_every_option():
     assert {name: config[name] for name in options} == options
 
 
-def test_padding_of_the_support_set_does_not_count():
-    learner = linear(test_inner_batch=None, inner_optimizer="sgd")
-    (x, y), query = episode()[0]
-    padded = Support(*(np.pad(part, [(0, 0), (0, 3), (0, 0)]) for part in (x, y)))
-    np.testing.assert_allclose(
-        learner(Episode(padded, query)), ops.convert_to_numpy(learner(episode()[0])), atol=1e-5
-    )
+def test_regularisation_is_part_of_the_inner_loss():
+    kernels = []
+    for strength in (0.0, 0.5):
+        learner = linear(inner_optimizer="sgd", inner_steps=1, inner_batch=None)
+        learner.network.layers[0].kernel.regularizer = keras.regularizers.L2(strength)
+        start = learner.network.get_weights()[0]
+        learner.compile(keras.optimizers.SGD(1.0))
+        learner.train_on_batch(*episode())
+        kernels.append(learner.network.get_weights()[0])
+    np.testing.assert_allclose(kernels[1], kernels[0] - 0.1 * start, rtol=1e-4, atol=1e-6)
+
+
+def test_a_layer_frozen_too_late_is_named():
+    keras.utils.set_random_seed(5)
+    dense = [layers.Dense(4), layers.Dense(WAY)]
+    learner = kmeta.Reptile(keras.Sequential([keras.Input((4,)), *dense]))
+    learner.build((4,))
+    dense[0].trainable = False
+    with pytest.raises(ValueError, match="has 2 trainable weights, but had 4 when"):
+        learner(episode()[0])

@@ -25,6 +25,14 @@ class GradientLearner(MetaLearner):
     - `"running"`: `"fixed"`, the moving averages; in training nothing, as with `"batch"`.
     """
 
+    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+        if getattr(loss, "reduction", None) == "sum":
+            raise ValueError(
+                "Argument `loss` must not be a sum, as losses of single tasks are averaged. "
+                f"Received: loss={loss!r} with reduction='sum'"
+            )
+        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
+
     @property
     def deployed_bn_mode(self):
         return "running" if self.bn_mode == "running" else "support"
@@ -143,8 +151,13 @@ class GradientLearner(MetaLearner):
         if self.bn_mode in ("batch", "running"):
             assign(self.network.non_trainable_weights, fixed)
         self.optimizer.apply(gradients, variables)
-        self._loss_tracker.update_state(loss * differentiation.replicas())  # Keras divided it
+        self.track_loss(loss, query_y)
         return self.compute_metrics(episode, query_y, logits, sample_weight)
+
+    def track_loss(self, loss, query_y):
+        """Count the mean loss of a step's tasks in that of the epoch, by their number."""
+        loss = loss * differentiation.replicas()  # Keras divided it
+        self._loss_tracker.update_state(loss, sample_weight=ops.shape(query_y)[0])
 
     def task_loss(self, inputs):
         """Logits of one task's queries in training, the statistics as they moved, and the loss."""

@@ -30,13 +30,15 @@ class LSTMMetaLearner(GradientLearner):
         inner_steps: updates on the support set in training; published: 12 for 1 shot, 5 for 5.
         test_inner_steps: the same outside training. Default: `inner_steps`.
         units: of the LSTM.
-        bn_mode: statistics of batch normalisation for queries. `"running"`, as published: in
-            training those of the queries, else moving averages, which start anew for every task
-            (mean 0, variance 1) and are gathered on its support set during the inner loop, with
-            the momentum of the network's layers. `"support"`: those of the support set under the
-            adapted weights. `"support+1"`: those of the support set and one query, for each query.
-            `"batch"`: those of all queries (transductive). An adapted `Classifier` never depends on
-            its batch: with `"batch"` and `"support+1"` it uses those of the support set.
+        bn_mode: statistics of batch normalisation for queries. `"support"`: those of the support
+            set under the adapted weights. `"running"`, as published: in training those of the
+            queries, else moving averages, which start anew for every task (mean 0, variance 1)
+            and are gathered on its support set during the inner loop, with the momentum of the
+            network's layers. The published one is 0.05 as Keras counts; with Keras' own of 0.99
+            the averages hardly move. `"support+1"`: those of the support set and one query, for
+            each query. `"batch"`: those of all queries (transductive). An adapted `Classifier`
+            never depends on its batch: with `"batch"` and `"support+1"` it uses those of the
+            support set.
         remat: compute every inner step twice in the backward pass, so that memory does not grow
             with the network's activations times `inner_steps`.
 
@@ -54,7 +56,7 @@ class LSTMMetaLearner(GradientLearner):
         inner_steps=8,
         test_inner_steps=None,
         units=20,
-        bn_mode="running",
+        bn_mode="support",
         remat=True,
         **kwargs,
     ):
@@ -66,7 +68,7 @@ class LSTMMetaLearner(GradientLearner):
         self.test_inner_steps = test_inner_steps
         self.units = units
         self.remat = remat
-        self.learned_optimizer = LearnedOptimizer(units, dtype=self.dtype_policy)
+        self.learned_optimizer = LearnedOptimizer(units, dtype=self.variable_dtype)
 
     def build(self, input_shape):
         super().build(input_shape)

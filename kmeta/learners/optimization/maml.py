@@ -1,5 +1,7 @@
 """Model-Agnostic Meta-Learning (Finn, Abbeel & Levine 2017)."""
 
+import warnings
+
 import keras
 from keras import ops
 
@@ -36,7 +38,8 @@ class MAML(GradientLearner):
             set under the adapted weights, so that queries do not depend on each other.
             `"support+1"`: those of the support set and one query, for each query.
             `"batch"`: those of the queries themselves (transductive), as published.
-            `"running"`: moving averages outside training, the batch's in training.
+            `"running"`: moving averages outside training, the batch's in training; training with
+            `"support"` or `"support+1"` leaves the averages as they are.
             The support set itself is always normalised by its own statistics, but for
             `"running"` outside training.
         inner_loss: `"cross_entropy"`, or `"mean_squared_error"` for regression: then `support.y` is
@@ -56,7 +59,8 @@ class MAML(GradientLearner):
 
     Deviations: the published inner loss is a sum over classes of a mean over shots, so published
     rates of 0.4 (5-way) and 0.1 (20-way) are 2.0 for the mean used here. The default, 0.4, learns
-    faster in short runs.
+    faster in short runs. In the authors' code the shifts of batch normalisation do not adapt; here
+    all trainable weights do, unless `inner_lr` is a list with 0 for them.
     """
 
     def __init__(
@@ -114,6 +118,15 @@ class MAML(GradientLearner):
                 f"`predict`. Received: a learner with inner_loss={self.inner_loss!r}"
             )
         return super().adapt(support_x, support_y, class_names)
+
+    def with_options(self, **options):
+        if options.get("bn_mode") == "running" and self.bn_mode.startswith("support"):
+            warnings.warn(
+                f"Training with bn_mode={self.bn_mode!r} does not move the averages that "
+                "bn_mode='running' uses. Train with 'batch' or 'running' to score by them",
+                stacklevel=2,
+            )
+        return super().with_options(**options)
 
     def support_loss(self, logits, support):
         if self.inner_loss == "cross_entropy":

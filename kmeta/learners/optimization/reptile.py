@@ -133,6 +133,11 @@ class Reptile(GradientLearner):
         start = differentiation.read(self.network.trainable_weights)
         own = differentiation.read(self.network.non_trainable_weights)
         count = len(start)
+        if len(moments) != count:
+            raise ValueError(
+                f"The network has {count} trainable weights, but had {len(moments)} when the "
+                "learner was built. Set `trainable` before, or make a new learner of the network"
+            )
         steps = self.inner_steps if training else self.test_inner_steps
         batches = self._batches(support, steps, taken, training)
 
@@ -146,7 +151,7 @@ class Reptile(GradientLearner):
                     batch=True,
                     counted=self.counted(batch),
                 )
-                return self.support_loss(logits, batch), moved
+                return self.support_loss(logits, batch) + self._penalty(weights), moved
 
             (_, seeds), gradients = differentiation.value_and_gradients(loss, weights)
             if self.inner_optimizer == "sgd":
@@ -160,6 +165,12 @@ class Reptile(GradientLearner):
 
         state = differentiation.repeat(step, steps, [*start, *moments, *seeds])
         return state[:count], state[2 * count :], state[count : 2 * count]
+
+    def _penalty(self, weights):
+        """The regularisation of the network's weights, which inner steps lower too."""
+        network = self.network
+        with keras.StatelessScope(zip(network.trainable_weights, weights, strict=True)):
+            return sum(ops.cast(loss, self.compute_dtype) for loss in network.losses)
 
     def _batches(self, support, steps, taken, training):
         """A function from the number of a step to its mini-batch."""
@@ -203,7 +214,7 @@ class Reptile(GradientLearner):
             for old, new in zip(start, weights, strict=True)
         ]
         self.optimizer.apply(toward, trainable)
-        self._loss_tracker.update_state(loss * replicas)  # Keras divided it
+        self.track_loss(loss, query_y)
         return self.compute_metrics(episode, query_y, logits, sample_weight)
 
     def get_config(self):
