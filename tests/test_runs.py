@@ -73,6 +73,15 @@ def test_a_run_on_pairs(pictures, tmp_path):
     assert isinstance(make_training_data(data.dataset, recipe), kmeta.Episodes)
 
 
+def test_the_test_may_be_without_rotations(pictures, tmp_path):
+    recipe = small(pictures, rotations=True, test_rotations=False, epochs=1)
+    result = train(recipe, tmp_path / "run", verbose=0)
+    assert result["manifest"]["rotations"] is False
+    assert recipe.turned(recipe.train) and recipe.turned(recipe.val)
+    again = Recipe.from_dict(recipe.to_dict())
+    assert not again.turned(again.test)
+
+
 def test_a_run_holds_what_it_promises(finished, pictures):
     found = {entry.name for entry in finished.iterdir()}
     assert found == {
@@ -90,7 +99,7 @@ def test_a_run_holds_what_it_promises(finished, pictures):
 def test_the_result_is_the_score_on_the_test_tasks(finished, pictures):
     result = json.loads((finished / "result.json").read_text())
     recipe = small(pictures)
-    test_on = make_episodes(load_data(recipe)["test"], recipe.test, recipe.rotations)
+    test_on = make_episodes(load_data(recipe)["test"], recipe.test, recipe.turned(recipe.test))
     score = kmeta.evaluate(kmeta.load(finished), test_on, verbose=0)
     assert result["manifest"] == score.manifest
     assert (result["accuracy"], result["interval"]) == (score.accuracy, score.interval)

@@ -112,5 +112,5 @@ def resolve(arguments, recipe, image_shape):
         whole = is_folder(data) and not has_split(data, "test")
         tasks = replace(tasks, split="all" if whole else "test")
     data_options = {**data_options, **given(arguments, DATA_OPTIONS)}
-    rotations = getattr(arguments, "rotations", recipe.rotations)
+    rotations = getattr(arguments, "rotations", recipe.turned(recipe.test))
     return replace(recipe, data=data, data_options=data_options, rotations=rotations), tasks

@@ -10,6 +10,7 @@ RECIPES = [
         network={"filters": 32},
         data="omniglot",
         rotations=True,
+        test_rotations=False,
         train=Tasks("trainval", way=5, shot=1, query=10, tasks_per_step=1, steps=100),
         val=None,
         test=Tasks("test", way=5, shot=1, query=15, tasks_per_step=4, steps=250, seed=2),

@@ -35,6 +35,7 @@ class Recipe:
     data: name for `kmeta.data.load`, or a folder of pictures.
     data_options: further arguments of the data source.
     rotations: turned classes are new classes, in training and in tests.
+    test_rotations: the same of the test alone. None: as `rotations`.
     pairs: arguments of `kmeta.data.VerificationPairs`, to train on pairs of images, not on tasks.
         Split, steps and seed are those of `train`.
     train, val, test: `Tasks`. Without `val`, the last weights are the result; with it, the best.
@@ -56,6 +57,7 @@ class Recipe:
     data: str = "omniglot"
     data_options: dict = field(default_factory=dict)
     rotations: bool = False
+    test_rotations: bool | None = None
     pairs: dict | None = None
     train: Tasks = Tasks("train", query=5)
     val: Tasks | None = Tasks("val", steps=50, seed=1)
@@ -70,6 +72,11 @@ class Recipe:
     seed: int = 0
     target: float | None = None
     source: str = ""
+
+    def turned(self, tasks):
+        """Whether turned classes are new classes in `tasks`, which are `train`, `val` or `test`."""
+        own = self.test_rotations
+        return self.rotations if own is None or tasks is not self.test else own
 
     def to_dict(self):
         """Return the recipe as nested dictionaries of JSON values."""

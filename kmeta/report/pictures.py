@@ -26,7 +26,7 @@ def picture_sections(learner, recipe, dataset):
     tasks = replace(
         recipe.test, query=min(QUERIES, recipe.test.query), tasks_per_step=1, steps=TASKS
     )
-    episodes = make_episodes(dataset, tasks, recipe.rotations)
+    episodes = make_episodes(dataset, tasks, recipe.turned(recipe.test))
     parts = [_task_section(learner, episodes)]
     if recipe.test.way <= MOST:
         parts.append(_confusion_section(learner, tasks, dataset))
@@ -78,7 +78,7 @@ def _reliability_section(learner, episodes):
 
 def _sequence_section(learner, recipe, dataset, kind):
     episodes = make_episodes(
-        dataset, replace(recipe.test, tasks_per_step=1), recipe.rotations, kind
+        dataset, replace(recipe.test, tasks_per_step=1), recipe.turned(recipe.test), kind
     )
     sequence, y = episodes[0]
     labels = episodes.sampler.draw(episodes.first_task(0)).support_labels

@@ -87,5 +87,5 @@ def _test_data(recipe, config, data_dir):
     dataset = load_split(recipe.data, split, data_dir, recipe.data_options)
     if dataset.sha256 != config["data_sha256"][split]:
         raise ValueError(f"{dataset.name} has changed since the run was started")
-    check_room(dataset, recipe.test, recipe.rotations)
+    check_room(dataset, recipe.test, recipe.turned(recipe.test))
     return dataset

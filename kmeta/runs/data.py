@@ -64,7 +64,7 @@ def load_data(recipe, data_dir=None):
     for tasks in parts(recipe):
         if tasks.split not in data:
             data[tasks.split] = load_split(recipe.data, tasks.split, data_dir, recipe.data_options)
-        check_room(data[tasks.split], tasks, recipe.rotations)
+        check_room(data[tasks.split], tasks, recipe.turned(tasks))
     _check_apart(data[recipe.train.split], [data[tasks.split] for tasks in parts(recipe)[1:]])
     return data
 

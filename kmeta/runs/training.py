@@ -52,8 +52,9 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     learner = make_learner(recipe)  # before anything is written: it may refuse its options
     _configure(run, recipe, data_dir, data)
     train_on = make_training_data(data[recipe.train.split], recipe)
+    labels = sequence_labels(recipe)
     validate_on, test_on = (
-        tasks and make_episodes(data[tasks.split], tasks, recipe.rotations, sequence_labels(recipe))
+        tasks and make_episodes(data[tasks.split], tasks, recipe.turned(tasks), labels)
         for tasks in (recipe.val, recipe.test)
     )
 
