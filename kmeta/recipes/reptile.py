@@ -16,8 +16,7 @@ RECIPES = [
         },
         network={"downsampling": "stride", "epsilon": 1e-3},
         data="omniglot",
-        rotations=True,
-        test_rotations=False,
+        rotations=True,  # published: in training only, `kmeta evaluate RUN --no-rotations`
         train=Tasks("trainval", way=5, shot=10, query=1, tasks_per_step=5, steps=500),
         val=None,
         test=Tasks("test", way=5, shot=1, query=1, tasks_per_step=20, steps=50, seed=2),
