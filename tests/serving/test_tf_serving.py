@@ -193,17 +193,23 @@ def test_server_that_is_gone(kind, model, sample):
         assert error.value.code == "UNAVAILABLE"
 
 
-def test_warm_up_requests(exported, sample):
-    """As the official messages read them; one for each signature, and they can be run."""
-    path = exported("prototypical")[1] / "saved_model" / "1"
+def warm_up(path):
+    """Signature and inputs of each warm-up request, as the official messages read them."""
     file = path / "assets.extra" / "tf_serving_warmup_requests"
-    model, seen = Model(path), []
     for record in tf.data.TFRecordDataset(str(file)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.predict_log.request
-        seen.append(request.model_spec.signature_name)
         given = {n: tf.make_ndarray(tensor) for n, tensor in request.inputs.items()}
-        assert model.run(seen[-1], given)
+        yield request.model_spec.signature_name, given
+
+
+def test_warm_up_requests(exported):
+    """One for each signature, and they can be run."""
+    path = exported("prototypical")[1] / "saved_model" / "1"
+    model, seen = Model(path), []
+    for signature, given in warm_up(path):
+        seen.append(signature)
+        assert model.run(signature, given)
     assert sorted(seen) == sorted(n for n in model.signatures if not n.startswith("__"))
 
 
@@ -220,6 +226,25 @@ def test_deploy(exported, tmp_path, capsys):
     assert sorted(p.name for p in one.parent.iterdir()) == ["1", "2"]
     assert main([str(tmp_path), str(tmp_path / "models")]) == 2
     assert "must be a bundle of kmeta.export" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("learner", ["prototypical", "full context"])
+def test_warm_up_requests_of_a_batched_model(exported, learner, tmp_path):
+    """The server refuses to batch, and then to load, what has not one row an image."""
+    source = exported(learner)[1] / "saved_model" / "1"
+    deploy(exported(learner)[1], tmp_path, batching=True)
+    model, seen = Model(tmp_path / "1"), set()
+    for signature, given in warm_up(tmp_path / "1"):
+        seen.add(signature)
+        (images,) = given.values()
+        assert 1 <= len(images) <= 64  # max_batch_size
+        rows = {name: len(value) for name, value in model.run(signature, given).items()}
+        assert set(rows.values()) == {len(images)}, (signature, rows)
+    assert seen == {"serving_default", "serving_bytes", "serving_raw", "embed"}
+    changed = {"assets.extra/tf_serving_warmup_requests"}
+    for file in (path for path in source.rglob("*") if path.is_file()):
+        name = file.relative_to(source).as_posix()
+        assert (file.read_bytes() == (tmp_path / "1" / name).read_bytes()) == (name not in changed)
 
 
 def test_configuration_agrees():
