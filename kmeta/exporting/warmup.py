@@ -9,6 +9,7 @@ import pathlib
 
 import tensorflow as tf
 
+_ROWS = 32  # at most, for what is batched: the server refuses more than a batch holds
 _NAME, _SIGNATURE = 1, 3  # fields of ModelSpec
 _SPEC, _INPUTS = 1, 2  # of PredictRequest
 _REQUEST = 1  # of PredictLog
@@ -30,6 +31,8 @@ def save(functions, sample, path):
             prefix = "" if name == "serving_default" else f"{name}/"
             specs = function.structured_input_signature[0]
             inputs = {spec.name: sample[prefix + spec.name] for spec in specs}
+            if name == "serving_default":
+                inputs = {key: value[:_ROWS] for key, value in inputs.items()}
             writer.write(_prediction_log(name, inputs))
 
 

@@ -12,6 +12,7 @@ import json
 import re
 import threading
 import time
+import urllib.parse
 
 import grpc
 import numpy as np
@@ -159,12 +160,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _content(self, body):
         found = re.fullmatch(
-            r"/v1/models/(\w+)(?:/versions/(\d+))?(|/metadata|:predict)", self.path
+            r"/v1/models/([^/:]+)(?:/versions/(\d+))?(|/metadata|:predict)", self.path
         )
         if not found:
             raise Refused("INVALID_ARGUMENT", f"Malformed request: {self.command} {self.path}")
         name, version, what = found.groups()
-        self.model.find(name, int(version or 0))
+        self.model.find(urllib.parse.unquote(name), int(version or 0))
         if what == "":
             state = {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK"}}
             return {"model_version_status": [state]}

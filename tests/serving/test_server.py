@@ -204,10 +204,17 @@ def test_new_classes_without_state_on_the_server(server, served, support, querie
 
 def test_raw_pixels_of_any_size(server, served):
     name, bundle = served
-    raw = np.random.default_rng(3).integers(0, 256, (2, 50, 31, 3)).astype("uint8")
-    found, _ = server.infer(f"{name}.serving_raw", {"raw_images": raw})
-    expected = run_onnx(bundle, "serving_raw", {"raw_images": raw})
-    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-6)
+    rng = np.random.default_rng(3)
+    for height, width in ((50, 31), (310, 320)):  # --max-images is no limit of these
+        raw = rng.integers(0, 256, (2, height, width, 3)).astype("uint8")
+        found, _ = server.infer(f"{name}.serving_raw", {"raw_images": raw[:1]})
+        expected = run_onnx(bundle, "serving_raw", {"raw_images": raw[:1]})
+        np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-6)
+    body = request({"raw_images": raw[:, :0]})
+    assert "height of at least 1. Received: [2, 0, 320" in server.refused(
+        f"{name}.serving_raw", body
+    )
+    raw = raw[:, :50, :31]
     body = request({"raw_images": raw[..., :2]})
     text = server.refused(f"{name}.serving_raw", body)
     assert "'raw_images' must have the shape [batch, height, width, channels], 1 or 3" in text
@@ -257,6 +264,17 @@ def test_what_is_refused(server, queries):
     assert "no version '3'" in refused("prototypical/versions/3", wrong(queries), 404)
 
 
+def test_inputs_whose_outputs_are_not_finite(server, queries):
+    huge = {"images": np.full((1, 28, 28, 1), 1e38, "float32")}
+    text = "Inputs must give finite outputs. Received: NaN or infinity in "
+    assert server.refused("prototypical.embed", request(huge)) == text + "embeddings"
+    for options in ({}, {"outputs": [{"name": "label"}]}):
+        found = server.refused("prototypical", request(huge, **options))
+        assert found == text + "probabilities, score"
+    headers, body = binary_request(huge, parameters={"binary_data_output": True})
+    assert text in server.refused("prototypical", body, 400, headers)
+
+
 def test_support_sets_that_are_refused(server, bundles):
     given = inputs_of(bundles["items"], "episode")
     name = f"{bundles['items'].name}.episode"
@@ -294,6 +312,7 @@ def test_bodies_that_are_refused(server, queries):
     assert "1 bytes that belong to no input" in refused(body + b"x", 400, headers)
     assert "must be at most the length" in refused(body, 400, {HEADER: "9" * 9})
     assert "must be at most the length" in refused(body, 400, {HEADER: "-1"})
+    assert "must be at most the length" in refused(body, 400, {HEADER: "9" * 5000})
     assert "no request for inference" in refused(body, 400, {HEADER: "10"})
     size = f'"binary_data_size": {queries[:2].nbytes}'.encode()
     shorter = body.replace(size, size.replace(b"6272", b"6268"))[:-4]

@@ -294,3 +294,78 @@ def test_a_client_that_gives_up_takes_nobody_along():
     for index in (0, 1, 3, 4):
         assert found[index]["same"].tolist() == [index]
     assert all(isinstance(found[index], asyncio.CancelledError) for index in (2, 5))
+
+
+def test_a_client_that_gives_up_while_its_batch_is_predicted():
+    from kmeta_server.batching import Batcher, Workers
+
+    class Signature:
+        def run(self, given):
+            begun.set()
+            assert leave.wait(5)
+            return {"same": given["images"]}
+
+    begun, leave = threading.Event(), threading.Event()
+
+    async def ask():
+        batcher = Batcher(Signature(), Workers(1), 4, 0.01, lambda _: None)
+        calls = [asyncio.ensure_future(batcher.run({"images": np.array([x])})) for x in range(3)]
+        await asyncio.to_thread(begun.wait, 5)
+        calls[0].cancel()  # it found the worker free, and took the others along
+        await asyncio.sleep(0)
+        leave.set()
+        return await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+
+    found = asyncio.run(ask())
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert [answer["same"].tolist() for answer in found[1:]] == [[1], [2]]
+
+
+@pytest.mark.parametrize("trouble", [OSError("Too many open files"), MemoryError()])
+def test_a_bundle_that_could_not_be_read_is_read_again(bundle, tmp_path, monkeypatch, trouble):
+    from kmeta_server import repository
+    from kmeta_server.metrics import Metrics
+    from kmeta_server.settings import Settings
+
+    lines, load = [], FewShotClassifier.load
+    monkeypatch.setattr(repository.log, "log", lambda _, text: lines.append(text))
+
+    def fail(*_):
+        raise trouble
+
+    (tmp_path / "models").mkdir()
+    found = repository.Repository([], tmp_path / "models", Settings(), Metrics())
+    appear(bundle, tmp_path / "models" / "model")
+    monkeypatch.setattr(FewShotClassifier, "load", fail)
+    for _ in range(3):
+        found.refresh()
+    assert not found.served
+    assert len(lines) == 1 and lines[0].startswith("refused for model: ")
+    monkeypatch.setattr(FewShotClassifier, "load", load)
+    found.refresh()
+    assert set(found.served) == {"model"}
+
+
+def test_a_folder_with_the_name_of_a_signature_is_refused(versions, tmp_path, monkeypatch):
+    from kmeta_server import repository
+    from kmeta_server.metrics import Metrics
+    from kmeta_server.settings import Settings
+
+    lines, models = [], tmp_path / "models"
+    monkeypatch.setattr(repository.log, "log", lambda _, text: lines.append(text))
+    for name in ("a.embed", "a.2"):
+        appear(versions[0], models / name)
+    found = repository.Repository([], models, Settings(), Metrics())
+    assert set(found.served) == {"a.embed", "a.2"}
+    appear(versions[1], models / "a")
+    for _ in range(2):
+        found.refresh()
+    assert set(found.served) == {"a", "a.2"}
+    assert found.find("a.embed")[0].name == "a"
+    assert [line for line in lines if "refused" in line] == [
+        f"refused for a.embed: Model a has a signature of this name. Received: "
+        f"'{models / 'a.embed'}'"
+    ]
+    appear(versions[0], tmp_path / "a.adapt")
+    with pytest.raises(ValueError, match="Model a has a signature of this name"):
+        repository.Repository([tmp_path / "a.adapt"], models, Settings(), Metrics())

@@ -1,13 +1,19 @@
 """The clients against services made of the official stubs, or against a real TensorFlow Serving.
 
 KMETA_TFSERVING and KMETA_TFSERVING_REST name the gRPC and the REST port of a server that has, as
-model "kmeta", the bundle of KMETA_TFSERVING_BUNDLE. What needs a faulty server is left out then.
+model "kmeta", the bundle of KMETA_TFSERVING_BUNDLE. What needs a faulty server is left out then,
+and what needs a variable that is not set.
 """
 
+import contextlib
 import io
 import os
 import pathlib
 import re
+import socketserver
+import threading
+import time
+import tomllib
 
 import numpy as np
 import pytest
@@ -18,7 +24,7 @@ from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
 import kmeta
-from kmeta.exporting import load_bundle
+from kmeta.exporting import load_bundle, warmup
 
 from .stub_server import Model, serve_grpc, serve_rest
 
@@ -29,17 +35,22 @@ stub_only = pytest.mark.skipif(is_real, reason="needs a server with faults")
 HERE = pathlib.Path(kmeta.__file__).parents[1] / "serving" / "tf_serving"
 
 
+def setting(name):
+    """A variable that a test against a real server needs."""
+    return os.environ.get(name) or pytest.skip(f"needs {name}: see serving/tf_serving/README.md")
+
+
 @pytest.fixture(scope="module")
 def served(exported):
     """The bundle on the server."""
     if is_real:
-        return pathlib.Path(os.environ["KMETA_TFSERVING_BUNDLE"])
+        return pathlib.Path(setting("KMETA_TFSERVING_BUNDLE"))
     return exported("prototypical")[1]
 
 
 @pytest.fixture(scope="module")
-def model(served):
-    return None if is_real else Model(served / "saved_model" / "1")
+def model(request):
+    return None if is_real else Model(request.getfixturevalue("served") / "saved_model" / "1")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +67,7 @@ def kind(request):
 @pytest.fixture(scope="module")
 def address(kind, model):
     if is_real:
-        yield os.environ[REAL[kind]]
+        yield setting(REAL[kind])
         return
     with CLIENTS[kind][1](model) as (address, _):
         yield address
@@ -80,6 +91,9 @@ def test_every_signature(client, served, sample):
     files = list(sample["serving_bytes/image_bytes"])
     found = client.predict_files(files).probabilities
     np.testing.assert_allclose(found, sample["serving_bytes/probabilities"], atol=1e-5)
+    found = client.call("serving_raw", raw_images=sample["serving_raw/raw_images"])
+    expected = sample["serving_raw/probabilities"]
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
     embedded = client.embed(sample["embed/images"])
     np.testing.assert_allclose(embedded, sample["embed/embeddings"], rtol=1e-5, atol=1e-4)
 
@@ -157,6 +171,116 @@ def test_wrong_requests(kind, address, client, sample):
         assert str(error.value).startswith(f"{code}: ")
 
 
+def test_texts(kind, client, monkeypatch):
+    for wrong in (["text"], np.array(["text"]), [None], [[1], [1, 2]], [{}]):
+        with pytest.raises(ServingError, match="INVALID_ARGUMENT: "):
+            client.call("serving_bytes", image_bytes=wrong)
+    if kind == "REST":
+        with pytest.raises(ServingError, match="INVALID_ARGUMENT: rows: "):
+            client.call_rows("classify", queries=[1.0, 2.0], prototypes=[1.0])
+    monkeypatch.setattr(client, "_call", lambda _, given: given)
+    for texts in ([b"ab\0\0", b"c"], np.array([b"ab\0\0", b"c"], dtype=object), ["ab\0\0", "c"]):
+        assert client.call("serving_bytes", image_bytes=texts)["image_bytes"].tolist() == [
+            b"ab\0\0",
+            b"c",
+        ]
+
+
+@contextlib.contextmanager
+def answering(*parts, pause=0.0):
+    """Inside, the address of a server that gives each request these bytes."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(1 << 16)
+            with contextlib.suppress(OSError):  # the client has left
+                for part in parts:
+                    self.request.sendall(part)
+                    time.sleep(pause)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield "127.0.0.1:{1}".format(*server.server_address)
+        server.shutdown()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (HEAD % 100 + b"{", "UNAVAILABLE"),
+        (b"nonsense\r\n\r\n", "UNAVAILABLE"),
+        (b"", "UNAVAILABLE"),
+        (HEAD % 4 + b"text", "UNAVAILABLE"),
+        (HEAD % 2 + b"{}", "INTERNAL"),
+        (HEAD % 2 + b"[]", "INTERNAL"),
+        (HEAD % 14 + b'{"outputs":{}}', "INTERNAL"),
+        (HEAD % 27 + b'{"outputs":{"a":[1,[2,3]]}}', "INTERNAL"),
+    ],
+)
+def test_answers_that_are_none(answer, code):
+    with answering(answer) as address:
+        client = RestClient(address, retries=0, timeout=5)
+        with pytest.raises(ServingError) as error:
+            client.predict(np.zeros((1, 28, 28, 1)))
+        assert error.value.code == code
+
+
+@pytest.mark.parametrize(
+    "head", [HEAD % 100, b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"]
+)
+def test_the_deadline_is_of_the_whole_answer(head):
+    with answering(head, *[b" "] * 40, pause=0.1) as address:
+        begin = time.monotonic()
+        with pytest.raises(ServingError, match="DEADLINE_EXCEEDED: no answer within 0.5 s"):
+            RestClient(address, timeout=0.5).status()
+        assert time.monotonic() - begin < 2
+
+
+def test_names_of_outputs_after_a_new_version(monkeypatch):
+    """A single output comes without its name, which the client has asked for before."""
+    client, names, refuses = RestClient("nowhere:1"), ["prototypes"], False
+
+    def request(what, _=None):
+        if refuses:
+            raise ServingError("INVALID_ARGUMENT", "other inputs")
+        if what == "/metadata":
+            known = {"adapt": {"outputs": {name: {} for name in names}}}
+            return {"metadata": {"signature_def": {"signature_def": known}}}
+        return {"outputs": [1.0] if len(names) == 1 else {name: [1.0] for name in names}}
+
+    monkeypatch.setattr(client, "_request", request)
+    for names in (["prototypes"], ["embedded", "labels"], ["prototypes"]):
+        assert sorted(client.call("adapt")) == names
+    refuses = True
+    with pytest.raises(ServingError):
+        client.call("classify")
+    names, refuses = ["memory"], False
+    assert sorted(client.call("adapt")) == names
+    client._known = {"adapt": {"outputs": ["embedded", "labels"]}}
+    assert sorted(client.call("adapt")) == names
+
+
+def test_types_are_installed():
+    project = tomllib.loads((HERE / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["package-data"] == {"kmeta_client": ["py.typed"]}
+    assert (HERE / "kmeta_client" / "py.typed").is_file()
+
+
+def test_a_real_server_needs_settings(monkeypatch):
+    monkeypatch.delenv("KMETA_TFSERVING_BUNDLE", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="needs KMETA_TFSERVING_BUNDLE: see "):
+        setting("KMETA_TFSERVING_BUNDLE")
+
+
+@stub_only
+def test_any_name_of_a_model(kind, address):
+    with pytest.raises(ServingError, match="NOT_FOUND: .*a b/c"):
+        CLIENTS[kind][0](address, model="a b/c").status()
+
+
 @stub_only
 def test_deadline(kind, address, sample):
     client = CLIENTS[kind][0](address, model="slow", timeout=0.3)
@@ -193,17 +317,23 @@ def test_server_that_is_gone(kind, model, sample):
         assert error.value.code == "UNAVAILABLE"
 
 
-def test_warm_up_requests(exported, sample):
-    """As the official messages read them; one for each signature, and they can be run."""
-    path = exported("prototypical")[1] / "saved_model" / "1"
+def warm_up(path):
+    """Signature and inputs of each warm-up request, as the official messages read them."""
     file = path / "assets.extra" / "tf_serving_warmup_requests"
-    model, seen = Model(path), []
     for record in tf.data.TFRecordDataset(str(file)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
         request = log.predict_log.request
-        seen.append(request.model_spec.signature_name)
         given = {n: tf.make_ndarray(tensor) for n, tensor in request.inputs.items()}
-        assert model.run(seen[-1], given)
+        yield request.model_spec.signature_name, given
+
+
+def test_warm_up_requests(exported):
+    """One for each signature, and they can be run."""
+    path = exported("prototypical")[1] / "saved_model" / "1"
+    model, seen = Model(path), []
+    for signature, given in warm_up(path):
+        seen.append(signature)
+        assert model.run(signature, given)
     assert sorted(seen) == sorted(n for n in model.signatures if not n.startswith("__"))
 
 
@@ -222,6 +352,36 @@ def test_deploy(exported, tmp_path, capsys):
     assert "must be a bundle of kmeta.export" in capsys.readouterr().err
 
 
+def test_warm_up_requests_of_a_large_sample(tmp_path):
+    """The server refuses what is more than a batch of a batched model."""
+    sample = {"images": np.zeros((100, 2), "float32"), "embed/images": np.zeros((8, 2), "float32")}
+    traced = tf.function(lambda images: images).get_concrete_function(
+        tf.TensorSpec([None, 2], name="images")
+    )
+    warmup.save({"serving_default": traced, "embed": traced}, sample, tmp_path)
+    rows = {signature: len(given["images"]) for signature, given in warm_up(tmp_path)}
+    assert rows == {"serving_default": 32, "embed": 8}
+
+
+@pytest.mark.parametrize("learner", ["prototypical", "full context"])
+def test_warm_up_requests_of_a_batched_model(exported, learner, tmp_path):
+    """The server refuses to batch, and then to load, what has not one row an image."""
+    source = exported(learner)[1] / "saved_model" / "1"
+    deploy(exported(learner)[1], tmp_path, batching=True)
+    model, seen = Model(tmp_path / "1"), set()
+    for signature, given in warm_up(tmp_path / "1"):
+        seen.add(signature)
+        (images,) = given.values()
+        assert 1 <= len(images) <= 64  # max_batch_size
+        rows = {name: len(value) for name, value in model.run(signature, given).items()}
+        assert set(rows.values()) == {len(images)}, (signature, rows)
+    assert seen == {"serving_default", "serving_bytes", "serving_raw", "embed"}
+    changed = {"assets.extra/tf_serving_warmup_requests"}
+    for file in (path for path in source.rglob("*") if path.is_file()):
+        name = file.relative_to(source).as_posix()
+        assert (file.read_bytes() == (tmp_path / "1" / name).read_bytes()) == (name not in changed)
+
+
 def test_configuration_agrees():
     """The three ways to start the server give it the same options and files that are there."""
     texts = {name: (HERE / name).read_text() for name in ("Containerfile", "compose.yaml")}
@@ -236,4 +396,13 @@ def test_configuration_agrees():
     assert len(set(re.findall(r"tensorflow/serving:[\d.]+", "".join(texts.values())))) == 1
     models = (HERE / "config" / "models.config").read_text()
     assert re.findall(r'name: "([\w-]+)"', models) == ["kmeta", "kmeta-rows"]
+    readme, root = (HERE / "README.md").read_text(), HERE.parents[1]
+    deployed = re.findall(r"kmeta-deploy bundle (\S+)", readme)
+    assert [root / path for path in deployed] == [
+        HERE / "models" / m for m in ("kmeta", "kmeta-rows")
+    ]
+    assert "./models:/models" in texts["compose.yaml"]
+    assert (root / re.findall(r"docker compose -f (\S+) up", readme)[0]).samefile(
+        HERE / "compose.yaml"
+    )
     assert "/v1/models/kmeta," in (HERE / "kubernetes.yaml").read_text()

@@ -33,11 +33,19 @@ class Batcher:
         self._waiting.append((images, answer))
         if self._delay and sum(len(rows) for rows, _ in self._waiting) < self._size:
             await asyncio.sleep(self._delay)
-        while self._waits(answer):  # nobody has taken it along, nor had its own batch room for it
-            async with self._workers.one:
-                if self._waits(answer):
-                    await self._predict(self._take())
-        return await answer
+        try:
+            while self._waits(answer):  # nobody has taken it along, nor had their batch room for it
+                await asyncio.shield(self._next(answer))  # a client that leaves ends no batch
+            return await answer
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+
+    async def _next(self, answer):
+        """Predict a batch once a worker is free, if `answer` still waits for one."""
+        async with self._workers.one:
+            if self._waits(answer):
+                await self._predict(self._take())
 
     def _waits(self, answer):
         return any(other is answer for _, other in self._waiting)

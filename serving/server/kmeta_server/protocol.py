@@ -61,7 +61,8 @@ def parse(body, json_length=None):
     """
     length = len(body)
     if json_length is not None:
-        if not json_length.isdecimal() or int(json_length) > length:
+        is_number = json_length.isdecimal() and len(json_length) <= 20  # int() refuses thousands
+        if not is_number or int(json_length) > length:
             expected = (
                 f"The header {BINARY_HEADER} must be at most the length of the body, {length}"
             )
@@ -145,8 +146,15 @@ def response(request, model, version, outputs, datatypes):
         datatypes: of the protocol, by the same names.
 
     Raises:
-        RequestError: if the request wants an output that is not there.
+        RequestError: if the request wants an output that is not there, or if one is not finite.
     """
+    infinite = [
+        name
+        for name, value in outputs.items()
+        if value.dtype.kind == "f" and not np.isfinite(value).all()
+    ]
+    if infinite:
+        raise wrong("Inputs must give finite outputs", f"NaN or infinity in {', '.join(infinite)}")
     wanted = request.outputs or [OutputTensor(name) for name in outputs]
     unasked = request.parameters.get("binary_data_output", False)
     tensors, tail = [], []

@@ -92,9 +92,10 @@ class Repository:
 
     def _scan(self):
         found = self._sources()
-        for source in found.values():
+        for source in sorted(found.values(), key=lambda source: len(source.name)):
             try:
-                self._update(source)
+                if not self._is_taken(source):
+                    self._update(source)
             except FileNotFoundError:  # moved while it was looked at: the next time
                 pass
             except OSError as error:
@@ -122,6 +123,16 @@ class Repository:
             found[source.name] = source
         return found
 
+    def _is_taken(self, source):
+        """Whether a name is that of another model's signature; it is refused then."""
+        name, _, signature = source.name.rpartition(".")
+        if name not in self.served or signature not in self.served[name].signatures:
+            return False
+        text = f"Model {name} has a signature of this name. Received: '{source.path}'"
+        self._refuse(source.name, source.path, None, text)
+        self.served = {key: value for key, value in self.served.items() if key != source.name}
+        return True
+
     def _update(self, source):
         """Serve the newest version that can be loaded, where it is not served already."""
         now = self.served.get(source.name)
@@ -148,7 +159,8 @@ class Repository:
             if folders.stamp(candidate.path) != candidate.stamp:
                 raise ValueError(f"The bundle '{candidate.path}' changed while it was being read")
         except Exception as error:  # whatever is wrong with it, others are served on
-            self._refuse(name, candidate.path, candidate.stamp, error)
+            passing = isinstance(error, (OSError, MemoryError))  # no fault of its files: try again
+            self._refuse(name, candidate.path, None if passing else candidate.stamp, error)
             return None
         self._refused.pop(candidate.path, None)
         self._metrics.loads.labels(name, "loaded").inc()
@@ -157,7 +169,7 @@ class Repository:
         return Served(name, version, candidate, classifier, signatures)
 
     def _refuse(self, name, path, stamp, error):
-        """Remember why a bundle is not served, and say so once."""
+        """Remember why a bundle is not served, and say so once; without a stamp it may be yet."""
         refusal = stamp, " ".join(str(error).split()) or repr(error)
         if self._refused.get(path) == refusal:
             return

@@ -8,7 +8,8 @@ class Settings(NamedTuple):
 
     host, port: where it listens; port 0 is any that is free.
     max_request_bytes: of the body of a request.
-    max_images: of every free dimension of an input: images, support items, classes.
+    max_images: of every free dimension of an input: images, support items, classes. Height and
+        width are limited by the size of the body alone.
     workers: predictions at the same time.
     threads: of each.
     batch_size: images of a batch.

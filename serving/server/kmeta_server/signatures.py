@@ -16,6 +16,7 @@ DATATYPES = {
 IMAGES = ("images", "support_images", "queries")
 LABELS = ("support_labels", "labels")
 BY_ROWS = ("serving_default", "embed")  # each row of the answer is that of one image alone
+OF_AN_IMAGE = ("height", "width", "channels")  # free dimensions that the body's size limits
 PAIRS = 1 << 14  # of queries and rows of the state, computed at a time
 
 
@@ -96,8 +97,10 @@ class Signature:
         for size, wanted in zip(given.shape, tensor.shape, strict=True):
             if isinstance(wanted, int):
                 continue
-            if not 1 <= size <= self._largest:
-                raise wrong(f"{expected}, {wanted} from 1 to {self._largest}", given.shape)
+            largest = None if wanted in OF_AN_IMAGE else self._largest
+            if size < 1 or (largest and size > largest):
+                limits = f"from 1 to {largest}" if largest else "of at least 1"
+                raise wrong(f"{expected}, {wanted} {limits}", given.shape)
             if sizes.setdefault(wanted, size) != size:
                 raise wrong(f"{expected}, with {wanted} = {sizes[wanted]} by another input", size)
             if wanted == "channels" and size not in (1, 3):

@@ -62,10 +62,16 @@ class Client:
     def call(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs of any signature; texts are arrays of `str` objects.
 
+        Args:
+            signature: its name.
+            **inputs: numbers, or lists or arrays of `bytes` or `str` objects. NumPy's own arrays of
+                bytes (such as `"S4"`) lose zeros at the end of a text: give `dtype=object`.
+
         Raises:
             ServingError: whatever went wrong.
         """
-        return self._retried(lambda: self._call(signature, inputs))
+        given = {name: tensor(name, value) for name, value in inputs.items()}
+        return self._retried(lambda: self._call(signature, given))
 
     def predict(self, images: np.ndarray) -> Answer:
         """Answers for images `[n, height, width, channels]`, float32 in [0, 1] or uint8."""
@@ -73,11 +79,11 @@ class Client:
 
     def predict_files(self, files: list[bytes]) -> Answer:
         """Answers for the contents of PNG and JPEG files."""
-        return _answer(self.call("serving_bytes", image_bytes=np.array(files, dtype=object)))
+        return _answer(self.call("serving_bytes", image_bytes=files))
 
     def embed(self, images: np.ndarray) -> np.ndarray:
         """Embeddings `[n, features]` of images."""
-        return self.call("embed", images=pixels(images))["embeddings"]
+        return _output(self.call("embed", images=pixels(images)), "embeddings")
 
     def adapt(self, images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
         """What `classify` needs to know of new classes; labels are integers from 0 on."""
@@ -115,6 +121,8 @@ class Client:
                 if error.code != "UNAVAILABLE" or attempt == self.retries:
                     raise
                 time.sleep(0.1 * 2**attempt)
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                raise ServingError("INTERNAL", f"the answer makes no sense: {error!r}") from error
         raise AssertionError("unreachable")
 
     def _call(self, signature, inputs):
@@ -135,11 +143,36 @@ def pixels(images) -> np.ndarray:
     return images.astype("float32", copy=False)
 
 
+def tensor(name, value):
+    """An input as an array of numbers, or of `bytes` objects."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # of rows of unequal length
+        raise ServingError("INVALID_ARGUMENT", f"Input '{name}': {error}") from error
+    if array.dtype.kind in "fiu":
+        return array
+    texts = np.array(value, dtype=object)
+    found = np.empty_like(texts)
+    for index, text in np.ndenumerate(texts):
+        if not isinstance(text, bytes | str):
+            expected = f"Input '{name}' must hold numbers or texts"
+            raise ServingError("INVALID_ARGUMENT", f"{expected}. Received: {text!r:.80}")
+        found[index] = text.encode() if isinstance(text, str) else text
+    return found
+
+
+def _output(outputs, name):
+    if name not in outputs:
+        received = ", ".join(outputs)
+        raise ServingError("INTERNAL", f"the answer must have {name}. Received: {received}")
+    return outputs[name]
+
+
 def _answer(outputs):
     label = outputs.get("label")
     return Answer(
-        outputs["probabilities"],
-        outputs["score"],
+        _output(outputs, "probabilities"),
+        _output(outputs, "score"),
         None if label is None else label.tolist(),
         outputs.get("index"),
     )

@@ -12,6 +12,7 @@ batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 1000 }
 num_batch_threads { value: 4 }
 """
+_BY_ROWS = ("serving_default", "serving_bytes", "serving_raw", "embed")
 
 
 def deploy(bundle, folder, batching=False):
@@ -24,7 +25,8 @@ def deploy(bundle, folder, batching=False):
         folder: of the model on the server, as `base_path` in `models.config`.
         batching: let the server join requests. Only for a model that is asked for
             `serving_default`, `serving_bytes` and `embed` alone: the server joins the rows of all
-            inputs, and would mix the classes of different clients in the others.
+            inputs, and would mix the classes of different clients in the others. Warm-up requests
+            of these are left out, for the server would refuse them and the version with them.
 
     Returns:
         The number of the version.
@@ -47,10 +49,29 @@ def deploy(bundle, folder, batching=False):
         shutil.copytree(source, temporary)
         if batching:
             (temporary / "batching_params.pbtxt").write_text(BATCHING)
+            _keep_rows(temporary / "assets.extra" / "tf_serving_warmup_requests")
         os.rename(temporary, folder / str(version))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return version
+
+
+def _keep_rows(file):
+    """Leave in a TFRecord of warm-up requests those whose tensors have one row an image.
+
+    A record is its length (8 bytes), a checksum (4), the request and a checksum (4). Each request
+    begins with its ModelSpec, whose field 3 is the signature.
+    """
+    if not file.is_file():
+        return
+    fields = [b"\x1a" + bytes([len(name)]) + name.encode() for name in _BY_ROWS]
+    data, kept, begin = file.read_bytes(), [], 0
+    while begin < len(data):
+        end = begin + 16 + int.from_bytes(data[begin : begin + 8], "little")
+        if any(field in data[begin : begin + 64] for field in fields):
+            kept.append(data[begin:end])
+        begin = end
+    file.write_bytes(b"".join(kept))
 
 
 def main(arguments=None):

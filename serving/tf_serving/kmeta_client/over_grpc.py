@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
 
 from kmeta_client.client import Client, ServingError
 
-_FLOAT, _STRING, _INT64 = 1, 7, 9  # of tensorflow.DataType
+_FLOAT, _UINT8, _STRING, _INT64 = 1, 4, 7, 9  # of tensorflow.DataType
 _NO_LIMIT = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -36,7 +36,7 @@ class GrpcClient(Client):
         request = self._addressed(predict_pb2.PredictRequest())
         request.model_spec.signature_name = signature
         for name, value in inputs.items():
-            _fill(request.inputs[name], np.asarray(value))
+            _fill(request.inputs[name], value)
         response = self._sent(self._predictions.Predict, request)
         return {name: _array(tensor) for name, tensor in response.outputs.items()}
 
@@ -75,13 +75,14 @@ def _fill(tensor, array):
     """Write an array into a `TensorProto`."""
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
-    if array.dtype.kind in "SO":
+    if array.dtype == object:
         tensor.dtype = _STRING
         tensor.string_val.extend(array.ravel().tolist())
     else:
-        tensor.dtype = _INT64 if array.dtype.kind in "iu" else _FLOAT
-        values = array.astype("<i8" if tensor.dtype == _INT64 else "<f4")
-        tensor.tensor_content = values.tobytes()
+        kind = "raw" if array.dtype == np.uint8 else array.dtype.kind
+        sent = {"raw": (_UINT8, "u1"), "i": (_INT64, "<i8"), "u": (_INT64, "<i8")}
+        tensor.dtype, dtype = sent.get(kind, (_FLOAT, "<f4"))
+        tensor.tensor_content = array.astype(dtype).tobytes()
 
 
 def _array(tensor):

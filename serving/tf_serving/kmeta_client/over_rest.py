@@ -1,13 +1,17 @@
 """TensorFlow Serving's REST interface, by the standard library."""
 
 import base64
+import contextlib
+import http.client
 import json
-import urllib.error
-import urllib.request
+import socket
+import threading
+import time
+import urllib.parse
 
 import numpy as np
 
-from kmeta_client.client import Client, ServingError
+from kmeta_client.client import Client, ServingError, tensor
 
 _CODES = {
     400: "INVALID_ARGUMENT",
@@ -26,31 +30,46 @@ class RestClient(Client):
     `call_rows` sends rows (`instances`).
     """
 
+    _known: dict = {}  # what the server said of its signatures
+
     def _call(self, signature, inputs):
         body = {"inputs": {name: _encoded(value) for name, value in inputs.items()}}
         outputs = self._post(signature, body)["outputs"]
-        names = self._output_names(signature)
-        if len(names) == 1:  # a single output comes without its name
-            outputs = {names[0]: outputs}
+        if not isinstance(outputs, dict):  # a single output comes without its name
+            outputs = {self._output_name(signature): outputs}
         return {name: _decoded(value) for name, value in outputs.items()}
 
     def call_rows(self, signature: str, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """As `call`, one row an image; all inputs must have the same length."""
-        columns = {name: _encoded(value) for name, value in inputs.items()}
-        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        found = self._retried(lambda: self._post(signature, {"instances": rows}))["predictions"]
-        names = self._output_names(signature)
-        if len(names) == 1:
-            return {names[0]: _decoded(found)}
-        return {name: _decoded([row[name] for row in found]) for name in names}
+        columns = {name: _encoded(tensor(name, value)) for name, value in inputs.items()}
+        try:
+            cells = list(zip(*columns.values(), strict=True))
+        except (TypeError, ValueError) as error:
+            raise ServingError("INVALID_ARGUMENT", f"rows: {error}") from error
+        rows = [dict(zip(columns, row, strict=True)) for row in cells]
+        return self._retried(lambda: self._rows(signature, rows))
+
+    def _rows(self, signature, rows):
+        found = self._post(signature, {"instances": rows})["predictions"]
+        if isinstance(found[0], dict):
+            return {name: _decoded([row[name] for row in found]) for name in found[0]}
+        return {self._output_name(signature): _decoded(found)}
 
     def _post(self, signature, body):
-        return self._request(":predict", {"signature_name": signature, **body})
+        try:
+            return self._request(":predict", {"signature_name": signature, **body})
+        except ServingError:
+            self._known = {}  # it may be another version by now
+            raise
 
-    def _output_names(self, signature):
-        if not hasattr(self, "_known"):
+    def _output_name(self, signature):
+        """The name of the only output of a signature."""
+        for _ in range(2):
+            names = self._known.get(signature, {}).get("outputs", [])
+            if len(names) == 1:
+                return names[0]
             self._known = self.metadata()
-        return self._known[signature]["outputs"]
+        raise ServingError("INTERNAL", f"one output of {signature} came, of {', '.join(names)}")
 
     def _status(self):
         found = self._request("")["model_version_status"]
@@ -65,34 +84,59 @@ class RestClient(Client):
         }
 
     def _request(self, what, body=None):
+        name = urllib.parse.quote(self.model, safe="")
         version = "" if self.version is None else f"/versions/{self.version}"
-        url = f"http://{self.address}/v1/models/{self.model}{version}{what}"
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+        status, reason, content = self._sent(f"/v1/models/{name}{version}{what}", data)
+        if status != 200:
+            raise ServingError(_CODES.get(status, "INTERNAL"), _message(content, reason))
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            code = _CODES.get(error.code, "INTERNAL")
-            raise ServingError(code, _message(error.read(), error.reason)) from error
-        except TimeoutError as error:
-            raise self._too_late() from error
-        except urllib.error.URLError as error:
-            if isinstance(error.reason, TimeoutError):
-                raise self._too_late() from error
-            raise ServingError("UNAVAILABLE", f"{self.address}: {error.reason}") from error
-        except (OSError, ValueError) as error:  # cut off, or no JSON
-            raise ServingError("UNAVAILABLE", f"{self.address}: {error}") from error
+            return json.loads(content)
+        except ValueError as error:
+            raise self._unavailable(error) from error
 
-    def _too_late(self):
-        return ServingError("DEADLINE_EXCEEDED", f"no answer within {self.timeout} s")
+    def _sent(self, path, data):
+        """Status, reason and content of an answer; all of it within `timeout`."""
+        is_late, end = threading.Event(), time.monotonic() + self.timeout
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = http.client.HTTPConnection(self.address, timeout=self.timeout)
+                stack.callback(connection.close)
+                connection.connect()
+                cut = threading.Timer(
+                    max(0.0, end - time.monotonic()), _cut, [connection.sock, is_late]
+                )
+                stack.callback(cut.cancel)
+                cut.start()
+                method = "GET" if data is None else "POST"
+                connection.request(method, path, data, {"Content-Type": "application/json"})
+                with connection.getresponse() as response:
+                    content = response.read()
+                if is_late.is_set():
+                    raise TimeoutError
+                return response.status, response.reason, content
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                if is_late.is_set() or isinstance(error, TimeoutError):
+                    text = f"no answer within {self.timeout} s"
+                    raise ServingError("DEADLINE_EXCEEDED", text) from error
+                raise self._unavailable(error) from error
+
+    def _unavailable(self, error):
+        return ServingError("UNAVAILABLE", f"{self.address}: {error or repr(error)}")
+
+
+def _cut(connection, is_late):
+    """End a connection whose time is over: the limit of a socket is for each read alone."""
+    is_late.set()
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _encoded(array):
-    array = np.asarray(array)
-    if array.dtype.kind in "SO":
-        return [{"b64": base64.b64encode(value).decode()} for value in array.tolist()]
-    return array.tolist()
+    if array.dtype != object:
+        return array.tolist()
+    texts = [{"b64": base64.b64encode(value).decode()} for value in array.ravel()]
+    return np.array(texts, dtype=object).reshape(array.shape).tolist()
 
 
 def _decoded(value):
