@@ -49,11 +49,16 @@ _KEYS = {
 }
 
 
-def essentials(classifier):
-    """Texts that the ONNX file carries as `metadata_props`, for use without a manifest."""
+def essentials(classifier, of_these_classes):
+    """Texts that an ONNX file carries as `metadata_props`, for use without a manifest.
+
+    of_these_classes: whether the file answers for the classifier's classes, whose names it then
+        carries, and not for those it is given.
+    """
+    names = {"kmeta.class_names": json.dumps(classifier.class_names, ensure_ascii=False)}
     return {
         "kmeta.format_version": str(FORMAT_VERSION),
-        "kmeta.class_names": json.dumps(classifier.class_names, ensure_ascii=False),
+        **(names if of_these_classes else {}),
         "kmeta.unknown": UNKNOWN,
         "kmeta.learner": _learner(classifier.learner)["class_name"],
         "kmeta.bn_mode": classifier.bn_mode,

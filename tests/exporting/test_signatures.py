@@ -43,9 +43,13 @@ def test_signatures_and_files(exported, model):
 def test_class_names_travel_inside(exported, classifier):
     assets = exported[1] / "saved_model" / "1" / "assets" / "class_names.json"
     assert json.loads(assets.read_text(encoding="utf-8")) == classifier.class_names
-    session = onnxruntime.InferenceSession(exported[1] / "classify.onnx")
-    metadata = session.get_modelmeta().custom_metadata_map
-    assert json.loads(metadata["kmeta.class_names"]) == classifier.class_names
+    for stem in ("classifier", "serving_raw", "embed", "adapt", "classify", "episode"):
+        session = onnxruntime.InferenceSession(exported[1] / f"{stem}.onnx")
+        metadata = session.get_modelmeta().custom_metadata_map
+        if stem in ("classifier", "serving_raw"):
+            assert json.loads(metadata["kmeta.class_names"]) == classifier.class_names
+        else:  # for any classes
+            assert "kmeta.class_names" not in metadata
 
 
 def test_state_is_that_of_the_classifier(exported, classifier):
