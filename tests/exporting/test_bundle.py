@@ -74,6 +74,8 @@ def test_predict(exported, classifier, images):
     np.testing.assert_allclose(bundle.predict(pixels), classifier(pixels), atol=2e-6)
     with pytest.raises(ValueError, match=r"`images` must have the shape \[n, \*\(28, 28, 1\)\]"):
         bundle.predict(images[:, :20])
+    with pytest.raises(ValueError, match="`images` must hold floats .* images.dtype=int64"):
+        bundle.predict(pixels.astype("int64"))
 
 
 def test_reading_needs_neither_tensorflow_nor_a_converter(exported):

@@ -265,13 +265,38 @@ def test_options_of_a_classifier(classifier, images, tmp_path):
     for options, text in (
         ({"temperature": 0.0}, "`temperature` must be a positive number. Received: 0.0"),
         ({"temperature": float("nan")}, "`temperature` must be a positive number. Received: nan"),
+        ({"temperature": "2"}, "`temperature` must be a positive number. Received: '2'"),
+        ({"temperature": True}, "`temperature` must be a positive number. Received: True"),
         ({"threshold": 1.5}, "`threshold` must be a probability, from 0 to 1. Received: 1.5"),
+        ({"threshold": "x"}, "`threshold` must be a probability, from 0 to 1. Received: 'x'"),
+        ({"threshold": False}, "`threshold` must be a probability, .* Received: False"),
+        ({"familiarity": 5}, "`familiarity` must be two finite numbers, .* Received: 5"),
+        ({"familiarity": "12"}, "`familiarity` must be two finite numbers, .* Received: '12'"),
+        ({"familiarity": (True, 1)}, "`familiarity` must be two finite numbers"),
+        ({"familiarity": (1, 2, 3)}, "`familiarity` must be two finite numbers"),
+        ({"familiarity": (1, float("inf"))}, "`familiarity` must be two finite numbers"),
     ):
         with pytest.raises(ValueError, match=text):
             classifier.with_options(**options)
     named = classifier.learner.adapt(images[:2], ["known", "unknown"])
     with pytest.raises(ValueError, match="no class may be called 'unknown'"):
         named.with_options(threshold=0.1)
+
+
+def test_images_that_a_classifier_refuses(classifier, images):
+    for wrong, text in (
+        (images[:, :20], r"the shape \[batch, \*\(28, 28, 1\)\]. Received: images.shape=\(7, 20, "),
+        (images[..., 0], r"the shape \[batch, \*\(28, 28, 1\)\]. Received: images.shape=\(7, 28, "),
+        (images[0], r"Received: images.shape=\(28, 28, 1\)"),
+        ((images * 255).astype("int64"), "floats in .* or uint8. Received: dtype=int64"),
+    ):
+        fresh = classifier.with_options()
+        for function in (fresh, fresh.logits, fresh.predict):
+            with pytest.raises(ValueError, match=text):
+                function(wrong)
+    assert classifier(images.astype("float16")).shape == (7, 5)
+    given = keras.Input((28, 28, 1))
+    assert keras.Model(given, classifier(given)).predict(images, verbose=0).shape == (7, 5)
 
 
 @pytest.mark.parametrize("labels", [[0, 2, 2], [-1, 0, 1], [1, 1, 1], [0, 1]])
