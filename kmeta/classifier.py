@@ -1,5 +1,7 @@
 """What `adapt` returns: an ordinary Keras model for the classes of one support set."""
 
+import numbers
+
 import keras
 from keras import ops, tree
 
@@ -85,13 +87,32 @@ class Classifier(keras.Model):
         return keras.StatelessScope(zip(_weights(self.learner), self._weights_copy, strict=True))
 
     def logits(self, images):
-        """Logits `[batch, way]`, not divided by the temperature."""
+        """Logits `[batch, way]`, not divided by the temperature.
+
+        Raises:
+            ValueError: if images have another shape, or are integers other than uint8.
+        """
         images = ops.convert_to_tensor(images)
-        if keras.backend.standardize_dtype(images.dtype) == "uint8":
+        dtype = keras.backend.standardize_dtype(images.dtype)
+        self._check_images(images.shape, dtype)
+        if dtype == "uint8":
             images = ops.cast(images, "float32") / 255.0
         with self.own_weights():
             logits = self.learner.classify(self.state, ops.expand_dims(images, 0), training=False)
         return ops.squeeze(logits, 0)
+
+    def _check_images(self, shape, dtype):
+        sides = zip(shape[1:], self.image_shape, strict=False)
+        known = len(shape) == 1 + len(self.image_shape)
+        if not known or not all(side == wanted or None in (side, wanted) for side, wanted in sides):
+            raise ValueError(
+                f"Argument `images` must have the shape [batch, *{tuple(self.image_shape)}]. "
+                f"Received: images.shape={tuple(shape)}"
+            )
+        if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
+            raise ValueError(
+                f"Argument `images` must hold floats in [0, 1] or uint8. Received: dtype={dtype}"
+            )
 
     def call(self, images, training=None):
         del training
@@ -157,15 +178,16 @@ def _weights(learner):
 
 
 def _check_options(temperature, threshold, familiarity, class_names):
-    if not 0 < temperature < float("inf"):
+    if not _is_number(temperature) or not 0 < temperature < float("inf"):
         raise ValueError(
             f"Argument `temperature` must be a positive number. Received: {temperature!r}"
         )
-    if not 0 <= threshold <= 1:
+    if not _is_number(threshold) or not 0 <= threshold <= 1:
         raise ValueError(
             f"Argument `threshold` must be a probability, from 0 to 1. Received: {threshold!r}"
         )
-    if len(familiarity) != 2 or not all(abs(x) < float("inf") for x in familiarity):
+    pair = isinstance(familiarity, (tuple, list)) and len(familiarity) == 2
+    if not pair or not all(_is_number(x) and abs(x) < float("inf") for x in familiarity):
         raise ValueError(
             "Argument `familiarity` must be two finite numbers, slope and offset. "
             f"Received: {familiarity!r}"
@@ -175,3 +197,7 @@ def _check_options(temperature, threshold, familiarity, class_names):
             f"With a threshold above 0, no class may be called '{UNKNOWN}'. "
             f"Received: class_names={list(class_names)}"
         )
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

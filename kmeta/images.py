@@ -9,11 +9,11 @@ def to_float(x, name):
     """Float32 array of images or features, uint8 divided by 255.
 
     Args:
-        x: `[items, ...]` array of at least two dimensions.
+        x: `[items, ...]` array of at least two dimensions, floats or uint8.
         name: of the argument, for the error.
 
     Raises:
-        ValueError: if there is no item, or the values are not finite numbers.
+        ValueError: if there is no item, the values are of another type, or they are not finite.
     """
     x = np.asarray(x)
     if x.ndim < 2 or len(x) == 0:
@@ -23,8 +23,11 @@ def to_float(x, name):
         )
     if x.dtype == np.uint8:
         return x.astype("float32") / np.float32(255)
-    if x.dtype.kind not in "fiu":
-        raise ValueError(f"Argument `{name}` must hold numbers. Received: {name}.dtype={x.dtype}")
+    if x.dtype.kind != "f":
+        raise ValueError(
+            f"Argument `{name}` must hold floats in [0, 1] or uint8. "
+            f"Received: {name}.dtype={x.dtype}"
+        )
     x = x.astype("float32")
     if not np.isfinite(x).all():
         raise ValueError(f"Argument `{name}` must be finite. Received: NaN or infinity in {name}")

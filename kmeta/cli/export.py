@@ -3,6 +3,7 @@
 from kmeta.cli import int8
 from kmeta.cli.predict import load_classifier
 from kmeta.cli.quiet import import_keras
+from kmeta.exporting import place
 
 
 def add_parser(commands):
@@ -26,6 +27,7 @@ def add_parser(commands):
 def run(arguments):
     """Run the command."""
     int8.check(arguments)
+    place.check(arguments.directory, arguments.overwrite)
     classifier = load_classifier(arguments.classifier)
     import_keras()
     from kmeta.exporting import export

@@ -19,8 +19,8 @@ def verify_bundle(directory):
         The manifest, a dict; see `kmeta.exporting.manifest`.
 
     Raises:
-        ValueError: if `directory` is not a bundle, is of a newer format, or if a file is missing
-            or has changed; the file is named.
+        ValueError: if `directory` is not a bundle, is of another format version, or if a file is
+            missing or has changed; the file is named.
     """
     directory = pathlib.Path(directory)
     manifest = manifests.read(directory)
@@ -70,16 +70,17 @@ class Bundle:
         self.image_shape = tuple(manifest["input"]["shape"][1:])
         self.threshold = manifest["rejection"]["threshold"]
         self._state = {}
-        file, self._name = "classifier.onnx", "images"
-        if file not in manifest["files"]:  # classes were added after the export
-            file, self._name = "classify.onnx", "queries"
+        own = "onnx" in manifest["signatures"].get("serving_default", {})  # no class was added
+        signature, self._name = ("serving_default", "images") if own else ("classify", "queries")
+        if not own:
             with np.load(self.path / manifest["state"]["file"]) as state:
                 self._state = dict(state)
+        file = manifest["signatures"][signature]["onnx"]
         self._session = onnxruntime.InferenceSession(
             self.path / file, providers=["CPUExecutionProvider"]
         )
-        carried = self._session.get_modelmeta().custom_metadata_map
-        if not self._state and json.loads(carried["kmeta.class_names"]) != self.class_names:
+        carried = self._session.get_modelmeta().custom_metadata_map.get("kmeta.class_names", "null")
+        if own and json.loads(carried) != self.class_names:
             raise ValueError(
                 f"The bundle '{self.path}' is damaged: the class names in manifest.json are not "
                 "those in classifier.onnx"

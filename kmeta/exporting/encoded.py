@@ -17,15 +17,15 @@ def decodable(image_shape):
 def decode(image_bytes, image_shape):
     """Float images `[batch, *image_shape]` in [0, 1] of PNG and JPEG files `[batch]`.
 
-    Transparent pixels become white, orientation marks of cameras in JPEG files are applied. Pixels
-    may differ from Pillow's by rounding, one in 255, where they are transparent or from JPEG.
+    Transparent pixels become white, orientation marks of cameras are applied. Pixels may differ
+    from Pillow's by rounding, one in 255, where they are transparent or from JPEG.
     """
 
     def one(data):
         image = tf.cond(
             tf.io.is_jpeg(data),
             lambda: _opaque(tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")),
-            lambda: tf.io.decode_png(data, channels=4),
+            lambda: _png(data),
         )
         image = tf.cast(orientation.upright(image, data), tf.float32)
         alpha = image[..., 3:] / 255.0
@@ -68,6 +68,31 @@ def _sinc(x):
     """`sin(pi x) / (pi x)`."""
     x = math.pi * tf.where(x == 0.0, 1e-4, x)  # so near 0 it is 1 in float32
     return tf.sin(x) / x
+
+
+def _png(data):
+    """Red, green, blue and alpha of a PNG file, uint8.
+
+    Where a file of fewer than 8 bits has no transparency, TensorFlow's alpha is the largest number
+    of so many bits, not 255. Of 16-bit grey, numbers that fit into 8 bits are taken as they are.
+    """
+    head = tf.pad(tf.io.decode_raw(tf.strings.substr(data, 0, 26), tf.uint8), [[0, 26]])
+    depth, colours = head[24], head[25]  # of the chunk IHDR
+    wide = tf.reduce_all(head[1:4] == (80, 78, 71)) & (depth == 16) & (colours == 0)
+    return tf.cond(wide, lambda: _wide(data), lambda: _narrow(data, depth))
+
+
+def _wide(data):
+    grey = tf.cast(tf.io.decode_png(data, channels=1, dtype=tf.uint16), tf.int32)
+    grey = tf.where(tf.reduce_max(grey) > 255, grey // 256, grey)
+    return _opaque(tf.tile(tf.cast(grey, tf.uint8), [1, 1, 3]))
+
+
+def _narrow(data, depth):
+    image = tf.io.decode_png(data, channels=4)
+    filled = tf.bitwise.left_shift(tf.constant(1, tf.uint8), tf.minimum(depth, 7)) - 1
+    plain = (depth < 8) & tf.reduce_all(image[..., 3] == filled)
+    return tf.where(plain, _opaque(image[..., :3]), image)
 
 
 def _opaque(image):

@@ -24,6 +24,8 @@ from kmeta.exporting import encoded, portable
 from kmeta.exporting.functions import Functions, label_check
 from kmeta.learners.metric.metric_learner import MetricLearner
 
+OF_THESE_CLASSES = ("serving_default", "serving_bytes", "serving_raw")  # others are of any
+
 
 class Endpoint(NamedTuple):
     """A function of named tensors that returns a dict of named tensors.

@@ -125,12 +125,12 @@ def _write(classifier, images, folder):
     model = folder / "saved_model" / "1"
     saved_model.save(functions, os.fspath(model), classifier.class_names)
     warmup.save(functions, sample, model)
-    metadata = manifest.essentials(classifier)
     signatures = {}
     for name, endpoint in table.items():
         signatures[name] = saved_model.describe(functions[name])
         if not endpoint.onnx:
             continue
+        metadata = manifest.essentials(classifier, name in endpoints.OF_THESE_CLASSES)
         file = "classifier.onnx" if name == "serving_default" else f"{name}.onnx"
         lacking = onnx_model.derivatives(functions[name]) if name == "episode" else []
         try:

@@ -1,7 +1,7 @@
-"""The orientation mark of cameras in JPEG files, read and applied inside a graph.
+"""The orientation mark of cameras in JPEG and PNG files, read and applied inside a graph.
 
-Exif 2.32, sections 4.5.2 and 4.6: a TIFF header follows `Exif\\0\\0`, and entry 0x0112 of its first
-directory tells how the picture was held.
+Exif 2.32, sections 4.5.2 and 4.6: a TIFF header follows `Exif\\0\\0`, in PNG the name of the chunk
+`eXIf`, and entry 0x0112 of its first directory tells how the picture was held.
 """
 
 import tensorflow as tf
@@ -14,7 +14,7 @@ _LEFT_RIGHT, _UP_DOWN = (2, 3, 6, 7), (3, 4, 7, 8)  # marks under which a pictur
 
 def upright(image, data):
     """A decoded picture `[height, width, channels]` as its file `data` says it was held."""
-    mark = tf.cond(tf.io.is_jpeg(data), lambda: find(data), lambda: 1)
+    mark = find(data)
     image = tf.cond(mark > 4, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
     for axis, marks in ((1, _LEFT_RIGHT), (0, _UP_DOWN)):
         flip = tf.reduce_any(tf.equal(mark, marks))
@@ -23,14 +23,17 @@ def upright(image, data):
 
 
 def find(data):
-    """The mark of a JPEG file, int32 from 1 (upright) to 8; 1 where there is none."""
+    """The mark of a file, int32 from 1 (upright) to 8; 1 where there is none."""
     head = tf.cast(tf.io.decode_raw(tf.strings.substr(data, 0, _SEARCHED), tf.uint8), tf.int32)
     size = tf.size(head)
     head = tf.pad(head, [[0, 2 + _ENTRY * _ENTRIES]])
-    start = tf.reduce_all(
-        [head[i : i + size] == byte for i, byte in enumerate(b"Exif\0\0")], axis=0
-    )
-    tiff = tf.argmax(tf.concat([start, [True]], 0), output_type=tf.int32) + 6
+
+    def after(name):
+        """The place after a name; beyond the end where it does not occur."""
+        found = tf.reduce_all([head[i : i + size] == byte for i, byte in enumerate(name)], axis=0)
+        return tf.argmax(tf.concat([found, [True]], 0), output_type=tf.int32) + len(name)
+
+    tiff = tf.cond(tf.io.is_jpeg(data), lambda: after(b"Exif\0\0"), lambda: after(b"eXIf"))
     little = head[tiff] == ord("I")
 
     def number(places):

@@ -3,12 +3,14 @@
 import contextlib
 import ctypes
 import glob
+import json
 import os
 import pathlib
 import shutil
 import time
 import uuid
 
+FORMAT = "kmeta.bundle"  # in every bundle's manifest
 _DAY = 24 * 60 * 60
 
 
@@ -32,12 +34,27 @@ def check(directory, overwrite):
                 "Argument `directory` must be a folder, new or empty; pass `overwrite=True` to "
                 f"replace a bundle. Received: '{path}', which exists and is not empty"
             )
-        if not (path / "manifest.json").is_file():
+        foreign = _foreign(path)
+        if foreign is not None:
             raise ValueError(
-                "Argument `directory` must be a bundle (a folder with a manifest.json) to be "
-                f"overwritten. Received: '{path}', which holds other files"
+                "Argument `directory` must be a bundle and hold nothing else to be overwritten. "
+                f"Received: '{path}', which holds {foreign}"
             )
     return path
+
+
+def _foreign(path):
+    """What a folder holds that is not of a bundle, in words; None if it holds a bundle alone."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        listed = {"manifest.json", *manifest["files"]} if manifest["format"] == FORMAT else None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        listed = None
+    if listed is None:
+        return "no manifest.json of a bundle"
+    found = (p for p in path.rglob("*") if p.is_symlink() or not p.is_dir())
+    others = sorted({p.relative_to(path).as_posix() for p in found} - listed)
+    return f"also '{others[0]}'" if others else None
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import unicodedata
 
 import keras
 import numpy as np
@@ -301,6 +302,11 @@ def _labels_and_names(support_y, class_names, items):
         raise ValueError(
             f"Argument `class_names` must not repeat a name. Received: class_names={class_names}"
         )
+    if not all(map(_is_name, class_names)):
+        raise ValueError(
+            "Names of classes must be texts without control characters and surrogates, not empty. "
+            f"Received: class_names={class_names}"
+        )
     found = set(labels.tolist())
     if found != set(range(way)) or way < 2:
         raise ValueError(
@@ -308,3 +314,7 @@ def _labels_and_names(support_y, class_names, items):
             f"once. Received: {sorted(found)[:20]}"
         )
     return labels, class_names
+
+
+def _is_name(text):
+    return text and not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text)

@@ -14,7 +14,7 @@ RECIPES = [
         train=Tasks("trainval", way=5, shot=5, query=15, tasks_per_step=1, steps=500),
         val=None,
         test=Tasks("test", way=5, shot=5, query=15, tasks_per_step=4, steps=250, seed=2),
-        epochs=30,
+        epochs=27,
         learning_rate=1e-3,
         clip_norm=0.25,
         target=0.9722,

@@ -74,6 +74,8 @@ def test_predict(exported, classifier, images):
     np.testing.assert_allclose(bundle.predict(pixels), classifier(pixels), atol=2e-6)
     with pytest.raises(ValueError, match=r"`images` must have the shape \[n, \*\(28, 28, 1\)\]"):
         bundle.predict(images[:, :20])
+    with pytest.raises(ValueError, match="`images` must hold floats .* images.dtype=int64"):
+        bundle.predict(pixels.astype("int64"))
 
 
 def test_reading_needs_neither_tensorflow_nor_a_converter(exported):
@@ -124,7 +126,10 @@ def test_class_names_cannot_be_exchanged(copy):
 def test_manifests_that_are_refused(copy):
     text = (copy / "manifest.json").read_text()
     rewrite(copy, format_version=3)
-    with pytest.raises(ValueError, match="has bundle format 3, and .* up to 2: install a newer"):
+    with pytest.raises(ValueError, match="has bundle format 3, and .* reads 2: install a newer"):
+        load_bundle(copy)
+    rewrite(copy, format_version=1)
+    with pytest.raises(ValueError, match="has bundle format 1, and .* reads 2: export it again"):
         load_bundle(copy)
     for changes in ({"format_version": "1"}, {"format_version": True}, {"format": "zip"}):
         (copy / "manifest.json").write_text(text)
@@ -135,12 +140,59 @@ def test_manifests_that_are_refused(copy):
     rewrite(copy, files=None, class_names="ant")
     with pytest.raises(ValueError, match="manifest.json' is damaged: it lacks class_names, files"):
         load_bundle(copy)
-    for damaged in (text[:50], "\xff"):
+    for damaged in (text[:50], "\xff", "[" * 100000):
         (copy / "manifest.json").write_bytes(damaged.encode("latin-1"))
         with pytest.raises(ValueError, match="manifest.json' is damaged: "):
             load_bundle(copy)
     (copy / "manifest.json").write_text("[]")
     with pytest.raises(ValueError, match="is not the manifest of a kmeta bundle"):
+        load_bundle(copy)
+
+
+def without(manifest, name):
+    return {"files": {n: x for n, x in manifest["files"].items() if n != name}}
+
+
+WRONG = {
+    "files": [
+        lambda m: {"files": {**m["files"], "classifier.onnx": None}},
+        lambda m: {"files": {**m["files"], "classifier.onnx": {"size": 3}}},
+        lambda m: {"files": {**m["files"], "/etc/hostname": m["files"]["sample.npz"]}},
+        lambda m: {"files": {**m["files"], "../other.npz": m["files"]["sample.npz"]}},
+        lambda m: {"files": {**m["files"], "a/../../b": m["files"]["sample.npz"]}},
+        lambda m: without(m, "sample.npz"),
+    ],
+    "signatures": [
+        lambda m: without(m, "classifier.onnx"),
+        lambda m: without(m, "embed.onnx"),
+        lambda m: {"signatures": {**m["signatures"], "serving_default": None}},
+        lambda m: {"signatures": {**m["signatures"], "classify": {"onnx": 3}}},
+        lambda m: {"signatures": {**m["signatures"], "adapt": {"onnx": "/tmp/adapt.onnx"}}},
+        lambda m: {"signatures": {}},
+    ],
+    "state": [
+        lambda m: without(m, "state.npz"),
+        lambda m: {"state": {}},
+        lambda m: {"state": {"file": "../state.npz", "rows": "classes"}},
+    ],
+    "rejection": [
+        lambda m: {"rejection": {}},
+        lambda m: {"rejection": {**m["rejection"], "threshold": "x"}},
+        lambda m: {"rejection": {**m["rejection"], "threshold": float("nan")}},
+        lambda m: {"rejection": {**m["rejection"], "unknown": None}},
+    ],
+    "input": [lambda m: {"input": {}}, lambda m: {"input": {"shape": [None, "28"]}}],
+    "class_names": [lambda m: {"class_names": [1, 2]}, lambda m: {"class_names": ["a", "a"]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "change"), [(key, change) for key, changes in WRONG.items() for change in changes]
+)
+def test_manifests_that_cannot_be_used(copy, key, change):
+    """Among them those that leave a file out, whose hash would then not be compared."""
+    rewrite(copy, **change(json.loads((copy / "manifest.json").read_text())))
+    with pytest.raises(ValueError, match=f"manifest.json' is damaged: {key} cannot be used; every"):
         load_bundle(copy)
 
 

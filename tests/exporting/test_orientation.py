@@ -12,7 +12,7 @@ from kmeta.exporting import encoded, orientation
 PIXELS = np.kron(np.arange(6).reshape(2, 3) * 40, np.ones((8, 8))).astype("uint8")
 
 
-def jpeg(mark=None, endian="<", **others):
+def jpeg(mark=None, endian="<", kind="JPEG", **others):
     exif = Image.Exif()
     exif.endian = endian
     for tag, value in others.items():
@@ -20,7 +20,7 @@ def jpeg(mark=None, endian="<", **others):
     if mark is not None:
         exif[0x0112] = mark
     buffer = io.BytesIO()
-    Image.fromarray(PIXELS).save(buffer, "JPEG", quality=95, exif=exif)
+    Image.fromarray(PIXELS).save(buffer, kind, quality=95, exif=exif)
     return buffer.getvalue()
 
 
@@ -32,6 +32,15 @@ def test_every_mark(mark, endian):
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     found = encoded.decode(tf.constant([data]), (upright.height, upright.width, 1))[0]
     np.testing.assert_allclose(found[..., 0] * 255, np.asarray(upright), atol=1.01)
+
+
+@pytest.mark.parametrize("mark", range(1, 9))
+def test_marks_in_png(mark):
+    data = jpeg(mark, kind="PNG")
+    assert int(orientation.find(data)) == mark
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    found = encoded.decode(tf.constant([data]), (upright.height, upright.width, 1))[0]
+    np.testing.assert_allclose(found[..., 0] * 255, np.asarray(upright), atol=1e-3)
 
 
 def test_no_mark_a_wrong_one_and_a_file_that_ends_early():

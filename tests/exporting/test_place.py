@@ -1,5 +1,6 @@
 """A bundle is at its place whole, or not at all; what was there before stays until then."""
 
+import json
 import os
 import pathlib
 import signal
@@ -26,11 +27,14 @@ def steps(request, monkeypatch):
     return request.param
 
 
+OLD = json.dumps({"format": "kmeta.bundle", "files": {"listed": {}, "deep/listed": {}}})
+
+
 @pytest.fixture
 def old(tmp_path):
     path = tmp_path / "bundle"
     path.mkdir()
-    (path / "manifest.json").write_text("old")
+    (path / "manifest.json").write_text(OLD)
     return path
 
 
@@ -56,7 +60,7 @@ def test_replaces_an_empty_folder(tmp_path):
 def test_replaces_a_bundle_at_the_end(old, steps):
     with place.building(place.check(old, overwrite=True)) as folder:
         (folder / "file").write_text("new")
-        assert contents(old) == {"manifest.json": "old"}
+        assert contents(old) == {"manifest.json": OLD}
     assert contents(old) == {"file": "new"}
     assert list(old.parent.iterdir()) == [old]
 
@@ -66,7 +70,7 @@ def test_an_error_leaves_what_was_there(old, error):
     with pytest.raises(error), place.building(old) as folder:
         (folder / "file").write_text("new")
         raise error
-    assert contents(old) == {"manifest.json": "old"}
+    assert contents(old) == {"manifest.json": OLD}
     assert list(old.parent.iterdir()) == [old]
 
 
@@ -82,7 +86,7 @@ def test_a_failing_second_step_is_undone(old, monkeypatch):
     monkeypatch.setattr(os, "rename", fail)
     with pytest.raises(OSError, match="disk on fire"), place.building(old) as folder:
         (folder / "file").write_text("new")
-    assert contents(old) == {"manifest.json": "old"}
+    assert contents(old) == {"manifest.json": OLD}
     assert list(old.parent.iterdir()) == [old]
 
 
@@ -109,7 +113,7 @@ def test_killed(old, where):
     assert process.returncode == -signal.SIGKILL
     assert old.exists() == (where == "building")
     place.check(old, overwrite=True)  # the next export begins so, and puts back what was moved
-    assert contents(old) == {"manifest.json": "old"}
+    assert contents(old) == {"manifest.json": OLD}
 
     (abandoned,) = old.parent.glob(".bundle.*.tmp")
     for age, there in ((60, True), (2 * 24 * 3600, False)):
@@ -131,14 +135,41 @@ def test_directories_that_are_refused(old, tmp_path):
         ("", False, r"`directory` must be a path. Received: directory=''"),
         (file, False, r"must be a folder, new or empty. Received: '.*file', a file"),
         (old, False, r"pass `overwrite=True` to replace .* Received: '.*bundle', which exists and"),
-        (other, True, r"must be a bundle .* Received: '.*other', which holds other files"),
+        (
+            other,
+            True,
+            r"must be a bundle .* Received: '.*other', which holds no manifest.json of a",
+        ),
     ]:
         with pytest.raises(ValueError, match=text):
             place.check(directory, overwrite)
     with pytest.raises(ValueError, match=r"can be written to. Received: directory='.*' \(.+\)"):
         with place.building(file / "below" / "bundle"):
             pass
-    assert contents(old) == {"manifest.json": "old"}
+    assert contents(old) == {"manifest.json": OLD}
+
+
+@pytest.mark.parametrize(
+    "manifest", ["", "[]", "null", '{"files": {}}', '{"format": "kmeta.bundle"}', "[" * 100000]
+)
+def test_the_manifest_of_something_else_is_no_bundle(old, manifest):
+    """A browser extension has a manifest.json too."""
+    (old / "manifest.json").write_text(manifest)
+    with pytest.raises(ValueError, match="which holds no manifest.json of a bundle"):
+        place.check(old, overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["notes", "deep/notes", "link"])
+def test_files_that_are_not_of_the_bundle_are_not_deleted(old, name):
+    (old / "deep").mkdir()
+    (old / "deep" / "listed").touch()
+    place.check(old, overwrite=True)
+    if name == "link":
+        (old / name).symlink_to(old.parent)
+    else:
+        (old / name).touch()
+    with pytest.raises(ValueError, match=f"hold nothing else .* which holds also '{name}'"):
+        place.check(old, overwrite=True)
 
 
 def test_a_link_is_followed(old, tmp_path):

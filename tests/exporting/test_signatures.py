@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 
 import keras
 import numpy as np
@@ -41,9 +43,13 @@ def test_signatures_and_files(exported, model):
 def test_class_names_travel_inside(exported, classifier):
     assets = exported[1] / "saved_model" / "1" / "assets" / "class_names.json"
     assert json.loads(assets.read_text(encoding="utf-8")) == classifier.class_names
-    session = onnxruntime.InferenceSession(exported[1] / "classify.onnx")
-    metadata = session.get_modelmeta().custom_metadata_map
-    assert json.loads(metadata["kmeta.class_names"]) == classifier.class_names
+    for stem in ("classifier", "serving_raw", "embed", "adapt", "classify", "episode"):
+        session = onnxruntime.InferenceSession(exported[1] / f"{stem}.onnx")
+        metadata = session.get_modelmeta().custom_metadata_map
+        if stem in ("classifier", "serving_raw"):
+            assert json.loads(metadata["kmeta.class_names"]) == classifier.class_names
+        else:  # for any classes
+            assert "kmeta.class_names" not in metadata
 
 
 def test_state_is_that_of_the_classifier(exported, classifier):
@@ -87,6 +93,64 @@ def test_pictures_are_read_as_kmeta_reads_them(classifier, model, tmp_path):
     pixels = pictures.read([tmp_path / "grey.png", tmp_path / "transparent.png"], (28, 28, 1))
     np.testing.assert_allclose(outputs["probabilities"], classifier(pixels), atol=0.02)
     np.testing.assert_allclose(outputs["probabilities"][0], classifier(pixels)[0], atol=1e-6)
+
+
+def low_depth_files():
+    """PNG files of fewer than 8 bits, as pairs of a name and content."""
+    shades = (np.arange(28 * 28).reshape(28, 28) // 3).astype("uint8")
+
+    def save(image, **options):
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", **options)
+        return buffer.getvalue()
+
+    yield "two values", save(Image.fromarray(shades % 2 * 255).convert("1"))
+    for bits in (1, 2, 4):
+        count = 2**bits
+        image = Image.fromarray(shades % count)
+        image.putpalette([x for i in range(count) for x in (7 + 240 * i // count, 200 - i, 15 * i)])
+        yield f"palette of {bits} bits", save(image)
+        yield f"transparent palette of {bits} bits", save(image, transparency=b"\0\x40\xa0"[:count])
+        digits = (shades[..., None] % count >> np.arange(bits)[::-1]) & 1
+        rows = np.packbits(digits.reshape(28, -1), axis=1)
+        rows = b"".join(b"\0" + row.tobytes() for row in rows)
+        yield f"grey of {bits} bits", png(rows, bits)
+
+
+def png(rows, depth):
+    """A grey PNG file of 28 x 28 pixels, by hand: Pillow writes no grey of 2 or 4 bits."""
+
+    def chunk(name, data):
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    head = struct.pack(">IIBBBBB", 28, 28, depth, 0, 0, 0, 0)
+    chunks = (b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in chunks)
+
+
+@pytest.mark.parametrize(("name", "content"), list(low_depth_files()))
+def test_png_of_few_bits(name, content, tmp_path):
+    """Opaque unless they say otherwise; Omniglot's own files have one bit a pixel."""
+    assert content[24] < 8
+    (tmp_path / "a.png").write_bytes(content)
+    for shape in ((28, 28, 1), (28, 28, 3)):
+        expected = pictures.read([tmp_path / "a.png"], shape)
+        assert np.ptp(expected) > 0.05
+        found = endpoints.encoded.decode(tf.constant([content]), shape)
+        levels = 1 if "transparent" in name else 0
+        assert np.abs(found - expected).max() * 255 <= levels + 1e-3
+
+
+@pytest.mark.parametrize("largest", [255, 256, 65535])
+def test_png_of_16_bits(largest, tmp_path):
+    grey = np.random.default_rng(7).integers(0, largest, (28, 28), endpoint=True)
+    grey[0, 0] = largest
+    Image.fromarray(grey.astype("uint16")).save(tmp_path / "a.png")
+    expected = pictures.read([tmp_path / "a.png"], (28, 28, 1))
+    content = tf.constant([(tmp_path / "a.png").read_bytes()])
+    found = endpoints.encoded.decode(content, (28, 28, 1))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_raw_pixels_of_any_size(exported, classifier, model, tmp_path):
@@ -201,13 +265,38 @@ def test_options_of_a_classifier(classifier, images, tmp_path):
     for options, text in (
         ({"temperature": 0.0}, "`temperature` must be a positive number. Received: 0.0"),
         ({"temperature": float("nan")}, "`temperature` must be a positive number. Received: nan"),
+        ({"temperature": "2"}, "`temperature` must be a positive number. Received: '2'"),
+        ({"temperature": True}, "`temperature` must be a positive number. Received: True"),
         ({"threshold": 1.5}, "`threshold` must be a probability, from 0 to 1. Received: 1.5"),
+        ({"threshold": "x"}, "`threshold` must be a probability, from 0 to 1. Received: 'x'"),
+        ({"threshold": False}, "`threshold` must be a probability, .* Received: False"),
+        ({"familiarity": 5}, "`familiarity` must be two finite numbers, .* Received: 5"),
+        ({"familiarity": "12"}, "`familiarity` must be two finite numbers, .* Received: '12'"),
+        ({"familiarity": (True, 1)}, "`familiarity` must be two finite numbers"),
+        ({"familiarity": (1, 2, 3)}, "`familiarity` must be two finite numbers"),
+        ({"familiarity": (1, float("inf"))}, "`familiarity` must be two finite numbers"),
     ):
         with pytest.raises(ValueError, match=text):
             classifier.with_options(**options)
     named = classifier.learner.adapt(images[:2], ["known", "unknown"])
     with pytest.raises(ValueError, match="no class may be called 'unknown'"):
         named.with_options(threshold=0.1)
+
+
+def test_images_that_a_classifier_refuses(classifier, images):
+    for wrong, text in (
+        (images[:, :20], r"the shape \[batch, \*\(28, 28, 1\)\]. Received: images.shape=\(7, 20, "),
+        (images[..., 0], r"the shape \[batch, \*\(28, 28, 1\)\]. Received: images.shape=\(7, 28, "),
+        (images[0], r"Received: images.shape=\(28, 28, 1\)"),
+        ((images * 255).astype("int64"), "floats in .* or uint8. Received: dtype=int64"),
+    ):
+        fresh = classifier.with_options()
+        for function in (fresh, fresh.logits, fresh.predict):
+            with pytest.raises(ValueError, match=text):
+                function(wrong)
+    assert classifier(images.astype("float16")).shape == (7, 5)
+    given = keras.Input((28, 28, 1))
+    assert keras.Model(given, classifier(given)).predict(images, verbose=0).shape == (7, 5)
 
 
 @pytest.mark.parametrize("labels", [[0, 2, 2], [-1, 0, 1], [1, 1, 1], [0, 1]])

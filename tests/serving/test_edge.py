@@ -9,6 +9,7 @@ import sys
 
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 from kmeta_edge import FewShotClassifier, bench, pictures
 from PIL import Image
@@ -97,7 +98,8 @@ def test_images_of_every_kind(bundle, support):
     for images, text in (
         (pixels[0], r"shape \[n, 28, 28, 1\], n at least 1. Received: images.shape=\(28, 28, 1\)"),
         (pixels[:0], r"n at least 1. Received: images.shape=\(0, 28, 28, 1\)"),
-        (pixels.astype(str), "must hold numbers. Received: images.dtype=<U"),
+        (pixels.astype(str), "must hold floats in .* or uint8. Received: images.dtype=<U"),
+        (pixels.astype("int64"), "must hold floats in .* or uint8. Received: images.dtype=int64"),
         (np.full((1, 28, 28, 1), np.nan), "must be finite"),
     ):
         with pytest.raises(ValueError, match=text):
@@ -114,6 +116,10 @@ def test_names_that_are_refused(bundle, support):
         ("ant", "must be a new class. Received: 'ant', a known one"),
         ("unknown", "must be a text other than 'unknown'"),
         ("", "must be a text"),
+        ("two\nlines", r"without control characters and surrogates. Received: 'two\\nlines'"),
+        ("a\tb", "without control characters"),
+        ("nul\0", "without control characters"),
+        ("\ud800", "without control characters and surrogates"),
         (3, "must be a text"),
     ):
         with pytest.raises(ValueError, match=text):
@@ -145,6 +151,52 @@ def test_unknown_images(exported, support, tmp_path):
     assert "unknown" not in classifier.label(queries)[0]
     classifier.threshold = 1.0
     assert classifier.label(queries)[0] == ["unknown"] * len(queries)
+
+
+def test_a_changed_threshold_is_kept(bundle, support, tmp_path):
+    classifier = FewShotClassifier.load(bundle)
+    classifier.add_class("dog", support[0]["dog"])
+    assert classifier.threshold == 0
+    for threshold in (float("nan"), 1.5, "0.5", None):
+        classifier.threshold = threshold
+        with pytest.raises(ValueError, match="`threshold` must be from 0 to 1. Received: "):
+            classifier.save(tmp_path / "grown")
+    classifier.threshold = np.float32(0.75)
+    classifier.save(tmp_path / "grown")
+    assert FewShotClassifier.load(tmp_path / "grown").threshold == 0.75
+    assert load_bundle(tmp_path / "grown").threshold == 0.75
+    kept = json.loads((bundle / "manifest.json").read_text())["rejection"]
+    found = json.loads((tmp_path / "grown" / "manifest.json").read_text())["rejection"]
+    assert found == {**kept, "threshold": 0.75}
+
+
+def test_models_of_a_grown_bundle_name_no_classes(bundle, support, tmp_path):
+    classifier = FewShotClassifier.load(bundle)
+    classifier.add_class("dog", support[0]["dog"])
+    classifier.save(tmp_path / "grown")
+    files = list((tmp_path / "grown").glob("*.onnx"))
+    assert len(files) == 4
+    for file in files:
+        metadata = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
+        assert "kmeta.class_names" not in metadata
+        assert metadata["kmeta.unknown"] == "unknown"
+
+
+def test_a_relative_path_is_that_at_loading(bundle, support, tmp_path, monkeypatch):
+    monkeypatch.chdir(bundle.parent)
+    classifier = FewShotClassifier.load(bundle.name)
+    monkeypatch.chdir("/")
+    classifier.add_class("dog", support[0]["dog"])
+    classifier.save(tmp_path / "grown")
+
+
+def test_saving_twice_over_the_loaded_bundle(bundle, support):
+    classifier = FewShotClassifier.load(bundle)
+    for name in ("dog", "eel"):
+        classifier.add_class(name, support[0]["dog"])
+        classifier.save(bundle, overwrite=True)
+    assert FewShotClassifier.load(bundle).class_names == classifier.class_names
+    assert classifier.check_sample() < 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +299,44 @@ def test_damage_is_refused(bundle):
         FewShotClassifier.load(bundle)
 
 
+def test_damage_after_loading(bundle, support, tmp_path):
+    """Neither used nor passed on with a fresh hash."""
+    classifier = FewShotClassifier.load(bundle)
+    for name in ("adapt.onnx", "state.npz", "sample.npz"):
+        data = (bundle / name).read_bytes()
+        (bundle / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        with pytest.raises(ValueError, match=f"is damaged: {name} has changed since it was writt"):
+            if name == "adapt.onnx":
+                classifier.sessions.session("adapt")
+            elif name == "state.npz":
+                classifier.add_class("dog", support[0]["dog"])
+            else:
+                classifier.check_sample()
+        with pytest.raises(ValueError, match=f"is damaged: {name} has changed since it was writt"):
+            classifier.save(tmp_path / "copy")
+        assert not (tmp_path / "copy").exists()
+        (bundle / name).write_bytes(data)
+    (bundle / "embed.onnx").unlink()
+    with pytest.raises(ValueError, match="is damaged: embed.onnx is missing"):
+        classifier.save(tmp_path / "copy")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
+
+
+def test_a_sample_that_is_none(bundle):
+    """Its hash is right."""
+    from kmeta_edge.bundle import fingerprint
+
+    files = json.loads((bundle / "manifest.json").read_text())["files"]
+    for content, text in ((b"PK", "has no arrays"), (None, "lacks arrays")):
+        if content is None:
+            np.savez(bundle / "sample.npz", images=np.zeros(3))
+        else:
+            (bundle / "sample.npz").write_bytes(content)
+        rewrite(bundle, files={**files, "sample.npz": fingerprint(bundle / "sample.npz")})
+        with pytest.raises(ValueError, match=f"is damaged: sample.npz {text}"):
+            FewShotClassifier.load(bundle)
+
+
 def test_another_model_fails_the_sample(bundle, exported):
     """Every hash is right, but the answers are not those of the export."""
     with np.load(bundle / "sample.npz") as file:
@@ -273,13 +363,66 @@ def test_manifests_that_are_refused(bundle, tmp_path):
         rewrite(bundle, **changes)
         with pytest.raises(ValueError, match=message):
             FewShotClassifier.load(bundle)
-    (bundle / "manifest.json").write_text(text[:99])
-    with pytest.raises(ValueError, match="manifest.json' is damaged: "):
-        FewShotClassifier.load(bundle)
+    for damaged in (text[:99], "[" * 100000):
+        (bundle / "manifest.json").write_text(damaged)
+        with pytest.raises(ValueError, match="manifest.json' is damaged: "):
+            FewShotClassifier.load(bundle)
     with pytest.raises(ValueError, match="Received: '.*none', which is not a folder"):
         FewShotClassifier.load(tmp_path / "none")
     with pytest.raises(ValueError, match="which has no manifest.json"):
         FewShotClassifier.load(tmp_path)
+
+
+def without(manifest, name):
+    return {"files": {n: x for n, x in manifest["files"].items() if n != name}}
+
+
+WRONG = {
+    "files": [
+        lambda m: {"files": {**m["files"], "classifier.onnx": None}},
+        lambda m: {"files": {**m["files"], "classifier.onnx": {"size": 3}}},
+        lambda m: {"files": {**m["files"], "/etc/hostname": m["files"]["sample.npz"]}},
+        lambda m: {"files": {**m["files"], "../other.npz": m["files"]["sample.npz"]}},
+        lambda m: {"files": {**m["files"], "a/../../b": m["files"]["sample.npz"]}},
+        lambda m: without(m, "sample.npz"),
+    ],
+    "signatures": [
+        lambda m: without(m, "classifier.onnx"),
+        lambda m: without(m, "embed.onnx"),
+        lambda m: {"signatures": {**m["signatures"], "serving_default": None}},
+        lambda m: {"signatures": {**m["signatures"], "classify": {"onnx": 3}}},
+        lambda m: {"signatures": {**m["signatures"], "adapt": {"onnx": "/tmp/adapt.onnx"}}},
+        lambda m: {"signatures": {}},
+    ],
+    "state": [
+        lambda m: without(m, "state.npz"),
+        lambda m: {"state": {}},
+        lambda m: {"state": {"file": "../state.npz", "rows": "classes"}},
+    ],
+    "rejection": [
+        lambda m: {"rejection": {}},
+        lambda m: {"rejection": {**m["rejection"], "threshold": "x"}},
+        lambda m: {"rejection": {**m["rejection"], "threshold": float("nan")}},
+        lambda m: {"rejection": {**m["rejection"], "unknown": None}},
+    ],
+    "input": [lambda m: {"input": {}}, lambda m: {"input": {"shape": [None, "28"]}}],
+    "class_names": [lambda m: {"class_names": [1, 2]}, lambda m: {"class_names": ["a", "a"]}],
+    "output": [lambda m: {"output": {}}],
+    "quantization": [
+        lambda m: {"quantization": {}},
+        lambda m: {"quantization": {"tolerance": float("nan")}},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "change"), [(key, change) for key, changes in WRONG.items() for change in changes]
+)
+def test_manifests_that_cannot_be_used(bundle, key, change):
+    """Among them those that leave a file out, whose hash would then not be compared."""
+    rewrite(bundle, **change(json.loads((bundle / "manifest.json").read_text())))
+    with pytest.raises(ValueError, match=f"manifest.json' is damaged: {key} cannot be used; every"):
+        FewShotClassifier.load(bundle)
 
 
 def test_pictures_are_read_as_kmeta_reads_them(tmp_path):
@@ -364,6 +507,7 @@ def test_the_command_line(bundle, support, tmp_path):
 
 def test_mistakes_on_the_command_line(bundle, tmp_path):
     for arguments, text in (
+        (["bench", tmp_path / "none"], "kmeta-edge: error: Expected the folder of a bundle"),
         (["check", tmp_path / "none"], "error: Expected the folder of a bundle"),
         (["predict", bundle, "x.png"], "needs Pillow: pip install kmeta-edge[pictures]"),
         (["predict", bundle, "x.png", "--threshold", "2"], "expected a number from 0 to 1"),

@@ -25,7 +25,12 @@ except OSError:
 
 
 def measure(directory, runs):
-    """Figures of a bundle as texts, by what they are."""
+    """Figures of a bundle as texts, by what they are.
+
+    Raises:
+        ValueError: as `FewShotClassifier.load`.
+    """
+    classifier = FewShotClassifier.load(directory)
     starts, resident = [], 0
     for _ in range(3):
         begin = time.perf_counter()
@@ -38,7 +43,6 @@ def measure(directory, runs):
         )
         starts.append(time.perf_counter() - begin)
         resident = int(process.stdout)
-    classifier = FewShotClassifier.load(directory)
     image = np.zeros((1, *classifier.image_shape), "float32")
     ours, bare = _interleaved(
         lambda: classifier.predict(image), _bare_session(classifier, image), runs
@@ -56,7 +60,7 @@ def _bare_session(classifier, image):
     """The same computation by onnxruntime alone."""
     signature, given = classifier.request(image)
     session = onnxruntime.InferenceSession(
-        classifier.sessions.file(signature), providers=["CPUExecutionProvider"]
+        classifier.sessions.content(signature), providers=["CPUExecutionProvider"]
     )
     return lambda: session.run(["probabilities"], given)
 

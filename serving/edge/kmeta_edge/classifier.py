@@ -1,11 +1,12 @@
 """A classifier that learns new classes where it is deployed."""
 
 import pathlib
-import shutil
+import unicodedata
 
 import numpy as np
 
-from kmeta_edge import bundle, state
+from kmeta_edge import bundle, place, state
+from kmeta_edge.manifest import is_probability
 from kmeta_edge.sessions import Sessions
 
 _TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more;
@@ -50,6 +51,7 @@ class FewShotClassifier:
         Raises:
             ValueError: if the bundle is damaged, of another format version, or fails the sample.
         """
+        directory = pathlib.Path(directory).resolve()
         manifest = bundle.read(directory)
         found = cls(directory, manifest, Sessions(directory, manifest, threads))
         found.check_sample()
@@ -61,7 +63,7 @@ class FewShotClassifier:
         Raises:
             ValueError: if it is more than rounding explains.
         """
-        sample = bundle.arrays(self.path / "sample.npz")
+        sample = self._sample()
         found, expected = self.predict(sample["images"]), sample["probabilities"]
         fits = found.shape == expected.shape
         difference = float(np.abs(found - expected).max()) if fits else float("nan")
@@ -71,6 +73,12 @@ class FewShotClassifier:
                 f"written: probabilities differ by {difference:.2g}"
             )
         return difference
+
+    def _sample(self):
+        sample = bundle.arrays(self.path, self._manifest, "sample.npz")
+        if not {"images", "probabilities"} <= set(sample):
+            raise ValueError(f"The bundle '{self.path}' is damaged: sample.npz lacks arrays")
+        return sample
 
     def _tolerance(self):
         quantization = self._manifest.get("quantization")
@@ -135,6 +143,11 @@ class FewShotClassifier:
             raise ValueError(
                 f"Argument `name` must be a text other than '{self.unknown}'. Received: {name!r}"
             )
+        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+            raise ValueError(
+                "Argument `name` must be a text without control characters and surrogates. "
+                f"Received: {name!r}"
+            )
         if name in self.class_names:
             raise ValueError(
                 f"Argument `name` must be a new class. Received: {name!r}, a known one"
@@ -173,7 +186,7 @@ class FewShotClassifier:
                     "This bundle's classes are fixed: its learner adapts by training, which needs "
                     "kmeta. Metric learners (Prototypical, Matching, Siamese, Relation) can grow"
                 )
-            self._state = bundle.arrays(self.path / self._manifest["state"]["file"])
+            self._state = bundle.arrays(self.path, self._manifest, self._manifest["state"]["file"])
         return self._state
 
     def save(self, directory, overwrite=False):
@@ -181,32 +194,42 @@ class FewShotClassifier:
 
         It has the ONNX files only, `classifier.onnx` and `serving_raw.onnx` only if no class was
         added or removed.
-        `kmeta.exporting.load_bundle` reads it too.
+        `kmeta.exporting.load_bundle` reads it too. A `threshold` that was changed is kept in the
+        manifest; the outputs `label` and `index` of the ONNX files have that of the export.
 
         Args:
             directory: of the bundle; may be the one that was loaded.
             overwrite: replace the bundle that is there.
 
         Raises:
-            ValueError: if `directory` is in use.
+            ValueError: if `directory` is in use, a file has changed since the bundle was loaded,
+                or `threshold` is not from 0 to 1.
         """
+        if not is_probability(self.threshold):
+            raise ValueError(f"`threshold` must be from 0 to 1. Received: {self.threshold!r}")
         models = {
             name: {**signature}
             for name, signature in self._manifest["signatures"].items()
             if "onnx" in signature and (name not in _OWN_CLASSES or self._own_model)
         }
         manifest = {**self._manifest, "signatures": models, "class_names": self.class_names}
+        manifest["rejection"] = {
+            **self._manifest["rejection"],
+            "threshold": float(self.threshold),
+        }
         output = self._manifest["output"]
         manifest["output"] = {**output, "shape": [*output["shape"][:-1], len(self.class_names)]}
-        with bundle.building(directory, overwrite) as folder:
-            for signature in models.values():
-                shutil.copyfile(self.path / signature["onnx"], folder / signature["onnx"])
+        with place.building(directory, overwrite) as folder:
+            for name, signature in models.items():
+                (folder / signature["onnx"]).write_bytes(self.sessions.content(name))
             if self._manifest.get("state"):
                 np.savez(folder / self._manifest["state"]["file"], **self._known())
-            sample = bundle.arrays(self.path / "sample.npz")
+            sample = self._sample()
             sample["probabilities"] = self.predict(sample["images"])
             np.savez(folder / "sample.npz", **sample)
-            bundle.write_manifest(folder, manifest)
+            manifest = bundle.write_manifest(folder, manifest)
+        if pathlib.Path(directory).resolve() == self.path:
+            self._manifest.update(manifest)  # which `sessions` has too
 
     def _checked(self, images):
         images = np.asarray(images)
@@ -218,9 +241,10 @@ class FewShotClassifier:
             )
         if images.dtype == np.uint8:
             return images.astype("float32") / np.float32(255)
-        if images.dtype.kind not in "fiu":
+        if images.dtype.kind != "f":
             raise ValueError(
-                f"Argument `images` must hold numbers. Received: images.dtype={images.dtype}"
+                "Argument `images` must hold floats in [0, 1] or uint8. "
+                f"Received: images.dtype={images.dtype}"
             )
         images = images.astype("float32", copy=False)
         if not np.isfinite(images).all():

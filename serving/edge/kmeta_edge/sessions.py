@@ -5,6 +5,8 @@ import pathlib
 
 import onnxruntime
 
+from kmeta_edge import bundle
+
 
 class Sessions:
     """Runs the models of a bundle by the names of their signatures.
@@ -32,28 +34,35 @@ class Sessions:
             self._loaded[signature] = self._load(signature)
         return self._loaded[signature]
 
-    def file(self, signature):
-        """The ONNX file of a signature."""
+    def content(self, signature):
+        """The bytes of the ONNX file of a signature, as they were written.
+
+        Raises:
+            ValueError: if there is none, or it has changed.
+        """
+        return bundle.content(self._directory, self._manifest, self._file(signature))
+
+    def _file(self, signature):
         file = self._manifest["signatures"].get(signature, {}).get("onnx")
         if file is None:
             raise ValueError(f"The bundle '{self._directory}' is damaged: it lacks {signature}")
-        return self._directory / file
+        return file
 
     def _load(self, signature):
-        file = self.file(signature)
+        file, content = self._file(signature), self.content(signature)
         try:
             session = onnxruntime.InferenceSession(
-                file, self._options, providers=["CPUExecutionProvider"]
+                content, self._options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors have no class in common
             text = " ".join(str(error).split())
             raise ValueError(
-                f"The bundle '{self._directory}' is damaged: {file.name} cannot be loaded ({text})"
+                f"The bundle '{self._directory}' is damaged: {file} cannot be loaded ({text})"
             ) from error
         carried = session.get_modelmeta().custom_metadata_map.get("kmeta.class_names", "null")
         if signature == "serving_default" and json.loads(carried) != self._manifest["class_names"]:
             raise ValueError(
                 f"The bundle '{self._directory}' is damaged: the class names in manifest.json are "
-                f"not those in {file.name}"
+                f"not those in {file}"
             )
         return session
