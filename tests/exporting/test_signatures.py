@@ -129,7 +129,9 @@ def png(rows, depth):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in chunks)
 
 
-@pytest.mark.parametrize(("name", "content"), list(low_depth_files()))
+@pytest.mark.parametrize(
+    ("name", "content"), [pytest.param(*file, id=file[0]) for file in low_depth_files()]
+)
 def test_png_of_few_bits(name, content, tmp_path):
     """Opaque unless they say otherwise; Omniglot's own files have one bit a pixel."""
     assert content[24] < 8
