@@ -76,14 +76,12 @@ class MetaNetwork(MetaLearner):
         return differentiation.map_tasks(self._adapt_task, support)
 
     def _adapt_task(self, support):
-        x, labels = support
+        x, labels = ops.cast(support.x, self.compute_dtype), support.y
         valid = ops.cast(valid_items(labels), x.dtype)
-        slow = differentiation.read(self.embedding.kernels)
+        slow = self._slow(self.embedding)
         gradients = fast_weights.meta_information(x, labels, slow)[:-1]
         task_fast = _generated(self.task_fast, gradients, valid)
-        gradients = fast_weights.meta_information(
-            x, labels, differentiation.read(self.network.kernels)
-        )
+        gradients = fast_weights.meta_information(x, labels, self._slow(self.network))
         return {
             "keys": fast_weights.embed(x, slow[:-1], task_fast),
             "valid": valid,
@@ -95,9 +93,14 @@ class MetaNetwork(MetaLearner):
         return differentiation.map_tasks(lambda task: self._classify_task(*task), (state, query_x))
 
     def _classify_task(self, state, query_x):
-        r = fast_weights.embed(query_x, self.embedding.kernels[:-1], state["task_fast"])
+        query_x = ops.cast(query_x, self.compute_dtype)
+        r = fast_weights.embed(query_x, self._slow(self.embedding)[:-1], state["task_fast"])
         fast = fast_weights.mix(state["keys"], state["valid"], state["values"], r)
         return self.network(query_x, fast)
+
+    def _slow(self, network):
+        """The kernels of a network, in the type in which the learner computes."""
+        return [ops.cast(kernel, self.compute_dtype) for kernel in network.kernels]
 
     def deployed_weights(self):
         return self.network.kernels + self.embedding.kernels[:-1]
