@@ -240,6 +240,16 @@ def test_there_is_no_batch_normalisation_to_choose():
         learner.with_options(bn_mode="batch")
 
 
+def test_copies_take_networks_as_the_constructor_does():
+    learner = made()
+    copy = learner.with_options(network=network(), embedding=network())
+    np.testing.assert_array_equal(copy(episode()[0]), learner(episode()[0]))
+    with pytest.raises(ValueError, match="make a new MetaNetwork instead. Received: units=9"):
+        learner.with_options(units=9)
+    with pytest.raises(ValueError, match="must not change their number or shapes.*embedding=<Aug"):
+        learner.with_options(embedding=network(features=9))
+
+
 def test_configuration_keeps_every_option():
     learner = made(embedding=network(features=7), units=3)
     copy = type(learner).from_config(learner.get_config())

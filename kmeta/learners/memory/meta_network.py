@@ -5,7 +5,7 @@ from keras import ops
 
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
-from kmeta.learners.meta_learner import MetaLearner, check_way
+from kmeta.learners.meta_learner import MetaLearner, check_way, restored
 from kmeta.ops import differentiation, fast_weights
 from kmeta.ops.attention import valid_items
 
@@ -114,8 +114,7 @@ class MetaNetwork(MetaLearner):
 
     @classmethod
     def from_config(cls, config):
-        embedding = keras.saving.deserialize_keras_object(config["embedding"])
-        return super().from_config({**config, "embedding": embedding})
+        return super().from_config({**config, "embedding": restored(config["embedding"])})
 
 
 def _generated(generators, gradients, *rest):
