@@ -151,7 +151,8 @@ def test_an_option_changes_its_own_fields_and_no_others(option):
 
 @pytest.mark.parametrize("option", LEARNERS["maml"].options)
 def test_options_of_maml(option):
-    value = {"first_order": True, "bn_mode": "running", "inner_lr": 0.1}.get(option, 7)
+    values = {"first_order": True, "bn_mode": "running", "inner_lr": 0.1, "remat": False}
+    value = values.get(option, 7)
     base = Recipe(learner="maml")
     new = changed(base, {option: value})
     assert differences(base, new) == [(f"learner_options.{option}", None, value)]
