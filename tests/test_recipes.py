@@ -182,6 +182,17 @@ def test_runs_of_mann_have_sequences():
     assert sequence_labels(Recipe()) is None
 
 
+def test_small_turns_and_shifts_are_for_sequences_in_training():
+    recipe = recipes.get("mann-published-omniglot-5way")
+    assert recipe.distortions and not recipes.get("mann-omniglot-5way").distortions
+    train = load_split("glyphs", "train")
+    assert make_training_data(train, recipe).distortions
+    assert not make_training_data(train, replace(recipe, distortions=False)).distortions
+    assert not changed(recipe, {"learner": "prototypical"}).distortions
+    with pytest.raises(ValueError, match="learners that read sequences. Received: distortions="):
+        make_training_data(train, Recipe(distortions=True))
+
+
 def test_a_changed_recipe_has_no_published_target():
     base = recipes.get("prototypical-omniglot-5way-1shot")
     assert changed(base, {"way": 60}) is base
