@@ -210,7 +210,8 @@ class MetaLearner(keras.Model):
     def with_options(self, **options):
         """A copy with the same weights and other constructor arguments, not compiled.
 
-        `learner.with_options(bn_mode="batch")` scores a trained learner by other statistics.
+        `learner.with_options(bn_mode="batch")` scores a trained learner by other statistics. A
+        network given as an option gets the learner's weights too.
 
         Raises:
             ValueError: as the constructor, and if the options ask for weights of other shapes.

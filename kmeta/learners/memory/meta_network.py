@@ -38,7 +38,9 @@ class MetaNetwork(MetaLearner):
 
     Deviations: the paper draws all weights from U(-0.1, 0.1); see `AugmentedConvNet`. For tasks of
     more than 5 items the authors' code gives `d` five gradients of parts of the support set; here
-    it reads one an item.
+    it reads one an item. The loss of step 1 is the cross-entropy of the classes, by a head of `u`,
+    for any number of shots; Weng's survey (2018, steps 1a and 2 of the training process) has a
+    verification loss there, of whether two random support items are of one class.
     """
 
     def __init__(self, network, embedding=None, units=20, **kwargs):
