@@ -50,8 +50,8 @@ def evaluate(learner, episodes, verbose="auto"):
         A `Score`.
 
     Raises:
-        ValueError: if the arguments are of other types, or the episodes have another way than the
-            learner.
+        ValueError: if the arguments are of other types, or the episodes have another way or other
+            labels than the learner.
     """
     if not isinstance(learner, MetaLearner):
         raise ValueError(
@@ -66,7 +66,7 @@ def evaluate(learner, episodes, verbose="auto"):
     with rewound(episodes):
         for index in range(len(episodes)):
             inputs, labels = episodes[index]
-            _check_inputs(learner, inputs)
+            _check_inputs(learner, inputs, labels)
             sequences = isinstance(inputs, Sequence)
             logits = learner.predict_on_batch(inputs)
             if sequences:
@@ -113,13 +113,15 @@ def hits_by_instance(answers, labels):
     )
 
 
-def _check_inputs(learner, inputs):
+def _check_inputs(learner, inputs, labels):
     if not isinstance(inputs, learner.input_types):
         known = " or ".join(kind.__name__ for kind in learner.input_types)
         raise ValueError(
             f"{type(learner).__name__} takes items with {known}. Received: `episodes` with "
             f"{type(inputs).__name__}"
         )
+    if isinstance(inputs, Sequence):
+        learner.check_labels("strings" if np.ndim(labels) == 3 else "one_hot")
     if isinstance(inputs, Sequence) and inputs.previous_y.shape[-1] != learner.symbols:
         raise ValueError(
             f"The learner takes labels of {learner.symbols} numbers, one-hot or letter by letter. "

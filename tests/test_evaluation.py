@@ -67,6 +67,18 @@ def test_sequences_are_scored_instance_by_instance(labels):
     assert score.manifest == episodes.manifest()
 
 
+@pytest.mark.parametrize(("mine", "theirs"), [("one_hot", "strings"), ("strings", "one_hot")])
+def test_the_other_kind_of_labels_is_refused(mine, theirs):
+    """Both show 25 numbers."""
+    data = kmeta.data.from_arrays(np.zeros((50, 4), "float32"), np.arange(50) % 25)
+    learner = kmeta.MemoryAugmentedNetwork(
+        keras.layers.Identity(), way=25, cell=keras.layers.LSTMCell(5), labels=mine
+    )
+    episodes = kmeta.data.SequenceEpisodes(data, way=25, instances=2, steps=1, labels=theirs)
+    with pytest.raises(ValueError, match=f"predicts labels='{mine}'.*with labels='{theirs}'"):
+        kmeta.evaluate(learner, episodes, verbose=0)
+
+
 @pytest.mark.parametrize(
     ("learner", "episodes", "message"),
     [

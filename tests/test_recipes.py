@@ -151,7 +151,8 @@ def test_an_option_changes_its_own_fields_and_no_others(option):
 
 @pytest.mark.parametrize("option", LEARNERS["maml"].options)
 def test_options_of_maml(option):
-    value = {"first_order": True, "bn_mode": "running", "inner_lr": 0.1}.get(option, 7)
+    values = {"first_order": True, "bn_mode": "running", "inner_lr": 0.1, "remat": False}
+    value = values.get(option, 7)
     base = Recipe(learner="maml")
     new = changed(base, {option: value})
     assert differences(base, new) == [(f"learner_options.{option}", None, value)]
@@ -179,6 +180,17 @@ def test_runs_of_mann_have_sequences():
     assert isinstance(train, kmeta.data.SequenceEpisodes)
     assert (train.instances, train.labels, train.tasks_per_step) == (10, "strings", 16)
     assert sequence_labels(Recipe()) is None
+
+
+def test_small_turns_and_shifts_are_for_sequences_in_training():
+    recipe = recipes.get("mann-published-omniglot-5way")
+    assert recipe.distortions and not recipes.get("mann-omniglot-5way").distortions
+    train = load_split("glyphs", "train")
+    assert make_training_data(train, recipe).distortions
+    assert not make_training_data(train, replace(recipe, distortions=False)).distortions
+    assert not changed(recipe, {"learner": "prototypical"}).distortions
+    with pytest.raises(ValueError, match="learners that read sequences. Received: distortions="):
+        make_training_data(train, Recipe(distortions=True))
 
 
 def test_a_changed_recipe_has_no_published_target():

@@ -25,7 +25,7 @@ class AugmentedConvNet(keras.layers.Layer):
     Output: logits `[items, way]`.
 
     Raises:
-        ValueError: if an argument is no positive integer.
+        ValueError: if a size is no positive integer, or Keras has no such initializer.
 
     Deviations: the paper draws weights from U(-0.1, 0.1); `"lecun_normal"` is what the authors'
     code does.
@@ -41,6 +41,7 @@ class AugmentedConvNet(keras.layers.Layer):
                 raise ValueError(
                     f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
                 )
+        keras.initializers.get(initializer)  # raises for a name that is none
         self.way = way
         self.filters = filters
         self.blocks = blocks

@@ -62,8 +62,9 @@ class TaskFastWeights(_Generator):
 
     def call(self, gradients, valid):
         items = ops.shape(valid)[0]
-        place = ops.arange(items, dtype=valid.dtype) + ops.cast(items, valid.dtype) * (1 - valid)
-        last = ops.one_hot(ops.cast(ops.sum(valid), "int32") - 1, items, dtype=valid.dtype)
+        valid = ops.cast(valid, "int32")  # half precision does not count far
+        place = ops.arange(items) + items * (1 - valid)
+        last = ops.one_hot(ops.sum(valid) - 1, items, dtype=gradients.dtype)
         return self.by_coordinates(ops.take(gradients, ops.argsort(place), axis=0), last)
 
     def generate(self, gradients, last, kernel, bias, out_kernel, out_bias):

@@ -1,5 +1,8 @@
 """The controller and memory of Memory-Augmented Neural Networks, as a cell of a Keras RNN."""
 
+import math
+import numbers
+
 import keras
 from keras import ops
 
@@ -62,22 +65,24 @@ class MemoryCell(keras.layers.Layer):
                 "Argument `heads` must be at most the number of slots, as each head has a least "
                 f"used slot of its own. Received: heads={heads}, slots={slots}"
             )
-        if not 0 <= decay <= 1:
+        if not _is_number(decay) or not 0 <= decay <= 1:
             raise ValueError(f"Argument `decay` must be between 0 and 1. Received: decay={decay!r}")
         if controller not in CONTROLLERS:
             raise ValueError(
                 f"Argument `controller` must be one of {', '.join(map(repr, CONTROLLERS))}. "
                 f"Received: controller={controller!r}"
             )
-        if not scale > 0:
-            raise ValueError(f"Argument `scale` must be positive. Received: scale={scale!r}")
+        if not _is_number(scale) or not 0 < scale < math.inf:
+            raise ValueError(
+                f"Argument `scale` must be a positive, finite number. Received: scale={scale!r}"
+            )
         self.units = units
         self.slots = slots
         self.width = width
         self.heads = heads
         self.controller = controller
-        self.decay = decay
-        self.scale = scale
+        self.decay = float(decay)
+        self.scale = float(scale)
         dtype = self.dtype_policy
         if controller == "lstm":
             self.control = keras.layers.LSTMCell(units, dtype=dtype, name="control")
@@ -185,3 +190,7 @@ class MemoryCell(keras.layers.Layer):
             "decay": self.decay,
             "scale": self.scale,
         }
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)

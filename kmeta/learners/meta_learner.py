@@ -220,11 +220,21 @@ class MetaLearner(keras.Model):
     def with_options(self, **options):
         """A copy with the same weights and other constructor arguments, not compiled.
 
-        `learner.with_options(bn_mode="batch")` scores a trained learner by other statistics.
+        `learner.with_options(bn_mode="batch")` scores a trained learner by other statistics. A
+        network given as an option gets the learner's weights too.
+
+        Raises:
+            ValueError: as the constructor, and if the options ask for weights of other shapes.
         """
         other = type(self).from_config({**self.get_config(), **options})
         if self.built:
             other.build(self.image_shape)
+            if [w.shape for w in other.weights] != [w.shape for w in self.weights]:
+                given = ", ".join(f"{name}={value!r}" for name, value in options.items())
+                raise ValueError(
+                    "A copy keeps the weights, so its options must not change their number or "
+                    f"shapes: make a new {type(self).__name__} instead. Received: {given}"
+                )
             other.set_weights(self.get_weights())
         return other
 
@@ -238,8 +248,12 @@ class MetaLearner(keras.Model):
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        network = keras.saving.deserialize_keras_object(config.pop("network"))
-        return cls(network, **config)
+        return cls(restored(config.pop("network")), **config)
+
+
+def restored(value):
+    """The object that a configuration, a dict, stands for; any other value as it is."""
+    return keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
 
 
 class rewound:

@@ -57,7 +57,7 @@ def _learner(recipe, options):
         both = {LEARNERS[learner].network, LEARNERS[recipe.learner].network}
         if both & set(OTHER_NETWORKS) or "layer" in recipe.network:
             recipe = replace(recipe, network={})
-        recipe = replace(recipe, learner=learner, learner_options={}, pairs=None)
+        recipe = replace(recipe, learner=learner, learner_options={}, pairs=None, distortions=False)
         if LEARNERS[learner].sequences:
             recipe = _for_sequences(recipe)
     kind = LEARNERS[learner]

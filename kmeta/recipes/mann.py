@@ -32,14 +32,15 @@ RECIPES = [
         target=0.625,
         source="the baseline without memory in Santoro et al. 2016, table 1, at the tenth instance",
     ),
-    # As published: flattened pixels, plain cosines, as many steps as the paper has episodes. Needs
-    # hours. The recipes above have a Conv-4 in front, standardised features and sharper cosines,
-    # with which a small part of these steps teaches.
+    # As published: flattened pixels, plain cosines, small turns and shifts, as many steps as the
+    # paper has episodes. Needs hours. The recipes above have a Conv-4 in front, standardised
+    # features and sharper cosines, with which a small part of these steps teaches.
     replace(
         MANN,
         name="mann-published-omniglot-5way",
         learner_options={"cell": "memory", "labels": "one_hot"},
         network={"layer": "Flatten"},
+        distortions=True,
         epochs=1000,
         learning_rate=1e-3,
         halve_every=None,

@@ -36,6 +36,8 @@ class Recipe:
     data_options: further arguments of the data source.
     rotations: turned classes are new classes, in training and in tests.
     test_rotations: the same of the test alone. None: as `rotations`.
+    distortions: images of training are turned and shifted a little, see
+        `kmeta.data.SequenceEpisodes`; of learners that read sequences.
     pairs: arguments of `kmeta.data.VerificationPairs`, to train on pairs of images, not on tasks.
         Split, steps and seed are those of `train`.
     train, val, test: `Tasks`. Without `val`, the last weights are the result; with it, the best.
@@ -58,6 +60,7 @@ class Recipe:
     data_options: dict = field(default_factory=dict)
     rotations: bool = False
     test_rotations: bool | None = None
+    distortions: bool = False
     pairs: dict | None = None
     train: Tasks = Tasks("train", query=5)
     val: Tasks | None = Tasks("val", steps=50, seed=1)

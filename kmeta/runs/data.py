@@ -93,18 +93,26 @@ def _check_apart(trained, held_out):
             )
 
 
-def make_episodes(dataset, tasks, rotations, labels=None):
+def make_episodes(dataset, tasks, rotations, labels=None, distortions=False):
     """Return the `kmeta.Episodes` that `Tasks` describe.
 
-    labels: see `sequence_labels`; if not None, return `kmeta.data.SequenceEpisodes` with such.
+    labels: see `sequence_labels`; if not None, return `kmeta.data.SequenceEpisodes` with such, and
+        with `distortions`.
+
+    Raises ValueError where there are no sequences to distort.
     """
+    if distortions and labels is None:
+        raise ValueError(
+            "`distortions` are for learners that read sequences. Received: distortions=True"
+        )
     options = asdict(tasks)
     del options["split"]
     if labels is None:
         return kmeta.data.Episodes(dataset, rotations=rotations, **options)
     del options["query"]
     options["instances"] = options.pop("shot")
-    return kmeta.data.SequenceEpisodes(dataset, rotations=rotations, labels=labels, **options)
+    options.update(rotations=rotations, labels=labels, distortions=distortions)
+    return kmeta.data.SequenceEpisodes(dataset, **options)
 
 
 def sequence_labels(recipe):
@@ -117,7 +125,8 @@ def sequence_labels(recipe):
 def make_training_data(dataset, recipe):
     """Return the `kmeta.Episodes`, or the pairs, that a recipe trains on."""
     if recipe.pairs is None:
-        return make_episodes(dataset, recipe.train, recipe.rotations, sequence_labels(recipe))
+        labels = sequence_labels(recipe)
+        return make_episodes(dataset, recipe.train, recipe.rotations, labels, recipe.distortions)
     from kmeta.data.pairs import VerificationPairs
 
     train = {"steps": recipe.train.steps, "seed": recipe.train.seed, "rotations": recipe.rotations}

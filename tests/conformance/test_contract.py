@@ -213,6 +213,20 @@ def test_classifier_predicts_what_the_learner_does(learner):
     np.testing.assert_allclose(classifier.predict(images, verbose=0), expected, atol=1e-5)
 
 
+def test_a_learner_in_float64_adapts_to_images_in_float32(specimen):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        learner = specimen.make()
+        episode, _ = tasks(count=1)
+        classifier, images, _ = adapted(learner)
+        expected = ops.softmax(learner(episode))[0]
+        assert ops.dtype(classifier(images)) == "float64"
+        np.testing.assert_allclose(classifier(images), expected, atol=1e-6)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
 def test_classifier_stays_when_the_learner_trains_on(learner):
     classifier, images, _ = adapted(learner)
     before = ops.convert_to_numpy(classifier(images))

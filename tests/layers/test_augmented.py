@@ -54,6 +54,11 @@ def test_bad_sizes(name):
         AugmentedConvNet(**{name: 0})
 
 
+def test_an_initializer_that_keras_does_not_know():
+    with pytest.raises(ValueError, match="initializer.*bogus"):
+        AugmentedConvNet(initializer="bogus")
+
+
 def test_bad_images():
     with pytest.raises(ValueError, match="expects images.*Received: input_shape="):
         built(shape=(None, 28, 28))

@@ -226,7 +226,11 @@ def test_functional_models_take_the_cell():
         ({"heads": 7}, "`heads` must be at most the number of slots"),
         ({"decay": 1.5}, "`decay` must be between 0 and 1. Received: decay=1.5"),
         ({"controller": "gru"}, "`controller` must be one of 'lstm', 'feedforward'"),
-        ({"scale": 0}, "`scale` must be positive. Received: scale=0"),
+        ({"decay": "a"}, "`decay` must be between 0 and 1. Received: decay='a'"),
+        ({"decay": True}, "`decay` must be between 0 and 1. Received: decay=True"),
+        ({"scale": 0}, "`scale` must be a positive, finite number. Received: scale=0"),
+        ({"scale": "8"}, "`scale` must be a positive, finite number. Received: scale='8'"),
+        ({"scale": float("inf")}, "`scale` must be a positive, finite number. Received: scale=inf"),
     ],
 )
 def test_bad_arguments(options, message):

@@ -209,6 +209,7 @@ def test_weights_of_network_and_optimizer_are_learned():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"remat": "no"}, "`remat` must be True or False. Received: remat='no'"),
         ({"inner_steps": 0}, "`inner_steps` must be a positive integer. Received: inner_steps=0"),
         (
             {"test_inner_steps": 1.5},

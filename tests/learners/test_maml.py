@@ -274,7 +274,7 @@ def test_regularisation_of_the_network_counts_in_the_outer_loss():
             {"test_inner_steps": 1.5},
             "`test_inner_steps` must be an integer of at least 0. Received",
         ),
-        ({"inner_lr": -1}, "`inner_lr` must be positive. Received: inner_lr=-1"),
+        ({"inner_lr": -1}, "`inner_lr` must be a positive, finite number. Received: inner_lr=-1"),
         (
             {"bn_mode": "transductive"},
             "must be one of 'support', 'support\\+1', 'batch', 'running'",

@@ -159,12 +159,34 @@ def test_compiled_training_gives_the_same_numbers(first_order):
         ),
         ({"inner_lr": [0.1]}, "a rate for each of the network's 2 trainable.* Received: 1 rates"),
         ({"inner_lr": [0.1, -1]}, "rates of at least 0. Received: inner_lr=\\[0.1, -1\\]"),
+        ({"inner_lr": (0.1, float("nan"))}, "`inner_lr` must hold finite rates"),
+        ({"inner_lr": np.ones((2, 1))}, "`inner_lr` must hold finite rates"),
+        ({"inner_lr": [0.1, "0.1"]}, "`inner_lr` must hold finite rates"),
+        ({"inner_lr": "0.1"}, "`inner_lr` must be a positive, finite number. Received: .*='0.1'"),
+        ({"inner_lr": float("inf")}, "`inner_lr` must be a positive, finite number.*=inf"),
+        ({"inner_lr": True}, "`inner_lr` must be a positive, finite number. Received: .*=True"),
+        ({"inner_lr": None}, "`inner_lr` must be a positive, finite number. Received: .*=None"),
+        ({"inner_steps": "2"}, "`inner_steps` must be a positive integer. Received: .*='2'"),
+        ({"inner_steps": True}, "`inner_steps` must be a positive integer. Received: .*=True"),
+        ({"first_order": "no"}, "`first_order` must be True or False. Received: .*='no'"),
+        ({"remat": 1}, "`remat` must be True or False. Received: remat=1"),
         ({"test_inner_steps": -1}, "must be an integer of at least 0. Received: .*=-1"),
     ],
 )
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         linear(**options)
+
+
+def test_numbers_of_numpy_become_those_of_python():
+    numbers = {"inner_steps": np.int64(2), "test_inner_steps": np.int32(3)}
+    config = linear(**numbers, inner_lr=np.float32(0.5)).get_config()
+    found = [config[name] for name in ("inner_steps", "test_inner_steps", "inner_lr")]
+    assert found == [2, 3, 0.5]
+    assert [type(value) for value in found] == [int, int, float]
+    for rates in ((0.5, 0), np.array([0.5, 0.0])):
+        found = linear(inner_lr=rates).get_config()["inner_lr"]
+        assert found == [0.5, 0.0] and type(found[1]) is float
 
 
 def test_regression_says_what_it_cannot_do():

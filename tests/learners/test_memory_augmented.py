@@ -223,6 +223,42 @@ def test_recalls_what_an_lstm_of_equal_size_does_not():
     assert max(baseline) < 0.5
 
 
+def test_a_learner_that_is_not_built_has_memory_weights_and_trains_on():
+    labels = random_labels().astype("float32")
+    given = Sequence(rng.random((2, 7, 2, 2)).astype("float32"), labels)
+    learner = kmeta.MemoryAugmentedNetwork(
+        keras.layers.Flatten(), WAY, MemoryCell(UNITS, SLOTS, WIDTH, HEADS), standardize=True
+    )
+    assert learner.memory_weights(given)["read"].shape == (2, 7, HEADS, SLOTS)
+    assert learner.image_shape == (2, 2)
+    learner.compile()
+    learner.fit(given, labels.argmax(-1), verbose=0)
+    assert learner(given).shape == (2, 7, WAY)
+
+
+def test_copies_take_a_cell_as_the_constructor_does():
+    learner, given = made(), sequence(random_labels())
+    copy = learner.with_options(cell=MemoryCell(UNITS, SLOTS, WIDTH, HEADS, dtype="float64"))
+    np.testing.assert_array_equal(copy(given), learner(given))
+    copy = learner.with_options(network=keras.layers.Identity(dtype="float64"))
+    np.testing.assert_array_equal(copy(given), learner(given))
+    with pytest.raises(
+        ValueError, match="make a new MemoryAugmentedNetwork instead. Received: cell='lstm'"
+    ):
+        learner.with_options(cell="lstm")
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [("one_hot", "strings"), ("strings", "one_hot")])
+def test_fit_refuses_the_other_kind_of_labels(mine, theirs):
+    """Both show 25 numbers."""
+    data = kmeta.data.from_arrays(np.zeros((50, FEATURES), "float32"), np.arange(50) % 25)
+    episodes = kmeta.data.SequenceEpisodes(data, way=25, instances=2, steps=1, labels=theirs)
+    learner = made(labels=mine, way=25)
+    learner.compile()
+    with pytest.raises(ValueError, match=f"predicts labels='{mine}'.*with labels='{theirs}'"):
+        learner.fit(episodes, verbose=0)
+
+
 def test_names_of_cells_are_those_of_the_paper():
     memory = kmeta.MemoryAugmentedNetwork(keras.layers.Flatten())
     cell = memory.rnn.cell
@@ -241,6 +277,8 @@ def test_names_of_cells_are_those_of_the_paper():
         ({"way": 1}, "`way` must be an integer of at least 2. Received: way=1"),
         ({"labels": "letters"}, "`labels` must be one of 'one_hot', 'strings'"),
         ({"cell": "lstm", "scale": 5.0}, "`scale` goes with cell='memory'"),
+        ({"scale": "8"}, "`scale` must be a positive, finite number. Received: scale='8'"),
+        ({"standardize": "no"}, "`standardize` must be True or False. Received: standardize='no'"),
         ({"cell": "ntm"}, "`cell` must be 'memory', 'lstm', or a cell of keras.layers.RNN"),
         ({"cell": keras.layers.Dense(3)}, "or a cell of keras.layers.RNN"),
         ({"bn_mode": "batch"}, "`bn_mode` must be one of 'running'. Received: bn_mode='batch'"),

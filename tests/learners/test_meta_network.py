@@ -179,6 +179,40 @@ def test_a_trained_learner_answers_by_its_fast_weights():
     whole = accuracy_without(learner, tasks, query_y)
     assert whole > 0.8
     assert accuracy_without(learner, tasks, query_y, "values") < 0.5
+    # queries that are embedded without the weights of the task, which the keys were embedded with
+    assert accuracy_without(learner, tasks, query_y, "task_fast") < whole - 0.02
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # of -1e9, for "never"
+def test_it_trains_in_mixed_precision(policy):
+    keras.utils.set_random_seed(1)
+    small = AugmentedConvNet(WAY, filters=4, blocks=1, features=8, dtype=policy)
+    learner = kmeta.MetaNetwork(small, units=4, dtype=policy)
+    learner.compile(keras.optimizers.Adam(0.03), jit_compile=False)
+    losses = learner.fit(*patterns(8, 0), batch_size=4, epochs=14, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    task, _ = patterns(1, 1)
+    classifier = learner.adapt(task.support.x[0], np.arange(WAY))
+    found, expected = classifier(task.query_x[0]), ops.softmax(learner(task))[0]
+    np.testing.assert_allclose(*(ops.cast(x, "float32") for x in (found, expected)), atol=0.02)
+
+
+def test_half_precision_counts_the_items_of_a_large_support_set():
+    """Padding between the items, more of them than bfloat16 has whole numbers."""
+    keras.utils.set_random_seed(2)
+    exact, half = (
+        fast_weights.TaskFastWeights(units=4, dtype=dtype) for dtype in ("float32", "bfloat16")
+    )
+    gradients = np.random.default_rng(3).normal(size=(400, 5)).astype("float32")
+    valid = np.float32(np.arange(400) % 8 > 0)
+    valid[1] = 0  # an odd number of items
+    for layer in (exact, half):
+        layer.build()
+    exact.set_weights([10 * weight for weight in exact.get_weights()])
+    half.set_weights(exact.get_weights())
+    found, expected = (ops.cast(layer(gradients, valid), "float32") for layer in (half, exact))
+    np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +238,16 @@ def test_there_is_no_batch_normalisation_to_choose():
     assert learner.bn_mode == learner.deployed_bn_mode == "none"
     with pytest.raises(ValueError, match="`bn_mode` must be one of 'none'. Received: bn_mode='b"):
         learner.with_options(bn_mode="batch")
+
+
+def test_copies_take_networks_as_the_constructor_does():
+    learner = made()
+    copy = learner.with_options(network=network(), embedding=network())
+    np.testing.assert_array_equal(copy(episode()[0]), learner(episode()[0]))
+    with pytest.raises(ValueError, match="make a new MetaNetwork instead. Received: units=9"):
+        learner.with_options(units=9)
+    with pytest.raises(ValueError, match="must not change their number or shapes.*embedding=<Aug"):
+        learner.with_options(embedding=network(features=9))
 
 
 def test_configuration_keeps_every_option():

@@ -214,7 +214,7 @@ def test_random_layers_differ_from_step_to_step_in_training_only():
         ({"test_inner_steps": True}, "`test_inner_steps` must be an integer of at least 0"),
         ({"inner_batch": 0}, "`inner_batch` must be a positive integer. Received: inner_batch=0"),
         ({"test_inner_batch": 2.0}, "`test_inner_batch` must be a positive integer. Received"),
-        ({"inner_lr": 0}, "`inner_lr` must be positive. Received: inner_lr=0"),
+        ({"inner_lr": 0}, "`inner_lr` must be a positive, finite number. Received: inner_lr=0"),
         ({"inner_optimizer": "adamw"}, "must be 'adam' or 'sgd'. Received: inner_optimizer='adamw"),
         ({"seed": "a"}, "`seed` must be an integer in .*. Received: seed='a'"),
         ({"seed": -1}, "`seed` must be an integer in .*. Received: seed=-1"),

@@ -6,7 +6,7 @@ from keras import ops
 
 from kmeta.episode import Episode, Sequence
 from kmeta.layers.memory_cell import MemoryCell
-from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.meta_learner import MetaLearner, restored
 from kmeta.ops.attention import valid_items
 from kmeta.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 
@@ -78,10 +78,14 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "Argument `scale` goes with cell='memory'. "
                 f"Received: scale={scale!r}, cell={cell!r}"
             )
+        if not isinstance(standardize, bool):
+            raise ValueError(
+                "Argument `standardize` must be True or False. "
+                f"Received: standardize={standardize!r}"
+            )
         self.way = way
         self.cell = cell
         self.labels = labels
-        self.scale = scale
         self.standardize = standardize
         if cell == "memory":
             cell = MemoryCell(scale=scale, dtype=self.dtype_policy)
@@ -92,6 +96,7 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "Argument `cell` must be 'memory', 'lstm', or a cell of keras.layers.RNN. "
                 f"Received: cell={cell!r}"
             )
+        self.scale = float(scale)
         self.symbols = way if labels == "one_hot" else LETTERS * ALPHABET
         self.rnn = keras.layers.RNN(
             cell, return_sequences=True, return_state=True, dtype=self.dtype_policy, name="rnn"
@@ -130,6 +135,19 @@ class MemoryAugmentedNetwork(MetaLearner):
             return logits
         return ops.reshape(logits, (*ops.shape(logits)[:2], LETTERS, ALPHABET))
 
+    def fit(self, x=None, *args, **kwargs):
+        if isinstance(getattr(x, "labels", None), str):  # as `SequenceEpisodes` has them
+            self.check_labels(x.labels)
+        return super().fit(x, *args, **kwargs)
+
+    def check_labels(self, labels):
+        """Raise ValueError unless sequences have the learner's kind of `labels`."""
+        if labels != self.labels:
+            raise ValueError(
+                f"The learner predicts labels={self.labels!r}. Received: sequences with "
+                f"labels={labels!r}"
+            )
+
     def memory_weights(self, sequence):
         """Where in its memory the network writes and reads at each step of a `Sequence`.
 
@@ -145,6 +163,8 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "Only a network with cell='memory', or another MemoryCell, has such weights. "
                 f"Received: a network with cell={self.cell!r}"
             )
+        if not self.built:
+            self.build(sequence)
         return self.rnn.cell.trace(self._seen(sequence, training=False))
 
     def _seen(self, sequence, training):
@@ -234,8 +254,7 @@ class MemoryAugmentedNetwork(MetaLearner):
 
     @classmethod
     def from_config(cls, config):
-        cell = keras.saving.deserialize_keras_object(config["cell"])
-        return super().from_config({**config, "cell": cell})
+        return super().from_config({**config, "cell": restored(config["cell"])})
 
 
 @keras.saving.register_keras_serializable("kmeta")

@@ -5,7 +5,7 @@ from keras import ops
 
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
-from kmeta.learners.meta_learner import MetaLearner, check_way
+from kmeta.learners.meta_learner import MetaLearner, check_way, restored
 from kmeta.ops import differentiation, fast_weights
 from kmeta.ops.attention import valid_items
 
@@ -38,7 +38,9 @@ class MetaNetwork(MetaLearner):
 
     Deviations: the paper draws all weights from U(-0.1, 0.1); see `AugmentedConvNet`. For tasks of
     more than 5 items the authors' code gives `d` five gradients of parts of the support set; here
-    it reads one an item.
+    it reads one an item. The loss of step 1 is the cross-entropy of the classes, by a head of `u`,
+    for any number of shots; Weng's survey (2018, steps 1a and 2 of the training process) has a
+    verification loss there, of whether two random support items are of one class.
     """
 
     def __init__(self, network, embedding=None, units=20, **kwargs):
@@ -76,14 +78,12 @@ class MetaNetwork(MetaLearner):
         return differentiation.map_tasks(self._adapt_task, support)
 
     def _adapt_task(self, support):
-        x, labels = support
+        x, labels = ops.cast(support.x, self.compute_dtype), support.y
         valid = ops.cast(valid_items(labels), x.dtype)
-        slow = differentiation.read(self.embedding.kernels)
+        slow = self._slow(self.embedding)
         gradients = fast_weights.meta_information(x, labels, slow)[:-1]
         task_fast = _generated(self.task_fast, gradients, valid)
-        gradients = fast_weights.meta_information(
-            x, labels, differentiation.read(self.network.kernels)
-        )
+        gradients = fast_weights.meta_information(x, labels, self._slow(self.network))
         return {
             "keys": fast_weights.embed(x, slow[:-1], task_fast),
             "valid": valid,
@@ -95,9 +95,14 @@ class MetaNetwork(MetaLearner):
         return differentiation.map_tasks(lambda task: self._classify_task(*task), (state, query_x))
 
     def _classify_task(self, state, query_x):
-        r = fast_weights.embed(query_x, self.embedding.kernels[:-1], state["task_fast"])
+        query_x = ops.cast(query_x, self.compute_dtype)
+        r = fast_weights.embed(query_x, self._slow(self.embedding)[:-1], state["task_fast"])
         fast = fast_weights.mix(state["keys"], state["valid"], state["values"], r)
         return self.network(query_x, fast)
+
+    def _slow(self, network):
+        """The kernels of a network, in the type in which the learner computes."""
+        return [ops.cast(kernel, self.compute_dtype) for kernel in network.kernels]
 
     def deployed_weights(self):
         return self.network.kernels + self.embedding.kernels[:-1]
@@ -111,8 +116,7 @@ class MetaNetwork(MetaLearner):
 
     @classmethod
     def from_config(cls, config):
-        embedding = keras.saving.deserialize_keras_object(config["embedding"])
-        return super().from_config({**config, "embedding": embedding})
+        return super().from_config({**config, "embedding": restored(config["embedding"])})
 
 
 def _generated(generators, gradients, *rest):

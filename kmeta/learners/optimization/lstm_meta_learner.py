@@ -8,6 +8,7 @@ from kmeta.layers.learned_optimizer import LearnedOptimizer
 from kmeta.learners.optimization.gradient_learner import (
     BN_MODES,
     GradientLearner,
+    true_or_false,
     whole_number,
 )
 from kmeta.ops import differentiation
@@ -62,12 +63,10 @@ class LSTMMetaLearner(GradientLearner):
     ):
         super().__init__(network, bn_mode, BN_MODES, **kwargs)
         test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
-        whole_number("inner_steps", inner_steps, 1)
-        whole_number("test_inner_steps", test_inner_steps, 0)
-        self.inner_steps = inner_steps
-        self.test_inner_steps = test_inner_steps
+        self.inner_steps = whole_number("inner_steps", inner_steps, 1)
+        self.test_inner_steps = whole_number("test_inner_steps", test_inner_steps, 0)
         self.units = units
-        self.remat = remat
+        self.remat = true_or_false("remat", remat)
         self.learned_optimizer = LearnedOptimizer(units, dtype=self.variable_dtype)
 
     def build(self, input_shape):

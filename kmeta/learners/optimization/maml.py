@@ -3,12 +3,15 @@
 import warnings
 
 import keras
+import numpy as np
 from keras import ops
 
 from kmeta.learners.optimization.gradient_learner import (
     BN_MODES,
     GradientLearner,
+    is_finite,
     positive,
+    true_or_false,
     whole_number,
 )
 from kmeta.ops import differentiation
@@ -77,25 +80,17 @@ class MAML(GradientLearner):
     ):
         super().__init__(network, bn_mode, BN_MODES, **kwargs)
         test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
-        whole_number("inner_steps", inner_steps, 1)
-        whole_number("test_inner_steps", test_inner_steps, 0)
-        if not isinstance(inner_lr, list):
-            positive("inner_lr", inner_lr)
-        elif not all(rate >= 0 for rate in inner_lr):
-            raise ValueError(
-                f"Argument `inner_lr` must hold rates of at least 0. Received: inner_lr={inner_lr}"
-            )
         if inner_loss not in ("cross_entropy", "mean_squared_error"):
             raise ValueError(
                 "Argument `inner_loss` must be 'cross_entropy' or 'mean_squared_error'. "
                 f"Received: inner_loss={inner_loss!r}"
             )
-        self.inner_steps = inner_steps
-        self.inner_lr = inner_lr
-        self.first_order = first_order
-        self.test_inner_steps = test_inner_steps
+        self.inner_steps = whole_number("inner_steps", inner_steps, 1)
+        self.inner_lr = _rates(inner_lr)
+        self.first_order = true_or_false("first_order", first_order)
+        self.test_inner_steps = whole_number("test_inner_steps", test_inner_steps, 0)
         self.inner_loss = inner_loss
-        self.remat = remat
+        self.remat = true_or_false("remat", remat)
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -185,3 +180,15 @@ class MAML(GradientLearner):
             "inner_loss": self.inner_loss,
             "remat": self.remat,
         }
+
+
+def _rates(inner_lr):
+    """One rate as float or, of a list, a tuple or an array of rates, a list of them."""
+    if not isinstance(inner_lr, (list, tuple)) and np.ndim(inner_lr) == 0:
+        return positive("inner_lr", inner_lr)
+    if not all(is_finite(rate) and rate >= 0 for rate in inner_lr):
+        raise ValueError(
+            "Argument `inner_lr` must hold finite rates of at least 0. "
+            f"Received: inner_lr={inner_lr}"
+        )
+    return [float(rate) for rate in inner_lr]
