@@ -83,17 +83,14 @@ class GradientLearner(MetaLearner):
 
     def finish(self, support, weights, fixed, seeds, training, bn_mode):
         """The state of one task whose inner loop is done."""
-        state = {"weights": weights}
+        state, counted = {"weights": weights}, self.counted(support)
         if bn_mode == "support":
             own = differentiation.read(self.network.non_trainable_weights)
             _, state["fixed"], seeds = self.apply_network(
-                *(weights, own, seeds, support.x, training),
-                batch=True,
-                momentum=0.0,
-                counted=self.counted(support),
+                weights, own, seeds, support.x, training, True, momentum=0.0, counted=counted
             )
         elif bn_mode == "support+1":
-            state["support_x"], state["counted"] = support.x, self.counted(support)
+            state["support_x"], state["counted"] = support.x, counted
         elif bn_mode == "running" and not training:
             state["fixed"] = fixed
         assign(self.seeds, seeds)

@@ -147,9 +147,7 @@ class Reptile(GradientLearner):
 
             def loss(weights):
                 logits, _, moved = self.apply_network(
-                    *(weights, own, seeds, batch.x, training),
-                    batch=True,
-                    counted=self.counted(batch),
+                    weights, own, seeds, batch.x, training, True, counted=self.counted(batch)
                 )
                 return self.support_loss(logits, batch) + self._penalty(weights), moved
 
