@@ -11,7 +11,7 @@ import kmeta
 from kmeta.runs import Run
 from kmeta.runs.data import load_split, make_episodes
 
-RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
+RATES = (0.03, 0.1, 0.15, 0.2, 0.3, 1.0)
 
 
 def main():

@@ -41,7 +41,8 @@ class AugmentedConvNet(keras.layers.Layer):
                 raise ValueError(
                     f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
                 )
-        keras.initializers.get(initializer)  # raises for a name that is none
+        if not (isinstance(initializer, str) and hasattr(keras.initializers, initializer)):
+            keras.initializers.get(initializer)  # raises; of a known name it would draw a seed
         self.way = way
         self.filters = filters
         self.blocks = blocks

@@ -57,6 +57,11 @@ def test_bad_sizes(name):
 def test_an_initializer_that_keras_does_not_know():
     with pytest.raises(ValueError, match="initializer.*bogus"):
         AugmentedConvNet(initializer="bogus")
+    keras.utils.set_random_seed(0)
+    expected = keras.initializers.get("lecun_normal").seed
+    keras.utils.set_random_seed(0)
+    AugmentedConvNet()  # draws nothing yet
+    assert keras.initializers.get("lecun_normal").seed == expected
 
 
 def test_bad_images():
