@@ -1,5 +1,6 @@
 """`kmeta.FewShotClassifier`: from a handful of your own pictures to a classifier you can trust."""
 
+import numbers
 import warnings
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import numpy as np
 from kmeta import backbones, held_out, trust
 from kmeta import weights as packaged
 from kmeta.classifier import CERTAIN, UNKNOWN
+from kmeta.data.dataset import Dataset
 from kmeta.data.directory import read_classes
 from kmeta.data.files import LIMITS
 from kmeta.data.pictures import coloured, picture, warn_of_duplicates
 from kmeta.data.pixels import fitted
+from kmeta.learners.meta_learner import plain_labels
 
 DEFAULT = "prototypical-omniglot"
 BATCH = 64  # images looked at together
@@ -30,7 +33,8 @@ class FewShotClassifier:
         backbone, weights, size: see `kmeta.backbones.learner_of`.
         class_names: names of classes 0, 1, ... Default: the names in `labels`, sorted.
         invert: True swaps dark and light, for a backbone that learned from light strokes on dark;
-            None does so where the backbone came with the package and the pictures are bright.
+            None does so where the backbone is the name of one that came with the package and the
+            pictures are bright.
 
     Attributes:
         class_names: of the columns of `predict`; classes added later come last.
@@ -61,10 +65,11 @@ class FewShotClassifier:
             self.learner = backbones.inverted(self.learner)
         self.inverted = invert
         self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
-        adapted = self.learner.adapt(images, np.asarray(labels), class_names)
-        names = adapted.class_names
-        labels = [names.index(x) if isinstance(x, str) else int(x) for x in np.asarray(labels)]
-        self._set(images, np.array(labels), names)
+        labels = plain_labels(labels)
+        names = self.learner.adapt(images, labels, class_names).class_names
+        if labels.dtype.kind == "U":
+            labels = np.array([names.index(label) for label in labels])
+        self._set(images, labels.astype(int), names)
 
     @classmethod
     def from_directory(
@@ -150,8 +155,10 @@ class FewShotClassifier:
         Raises:
             ValueError: if the name is in use, or the learner has a fixed number of classes.
         """
-        if name in self.class_names or not isinstance(name, str) or not name:
-            raise ValueError(f"Argument `name` must be a new class. Received: {name!r}")
+        if name in (*self.class_names, UNKNOWN) or not isinstance(name, str) or not name:
+            raise ValueError(
+                f"Argument `name` must be a new class, and not {UNKNOWN!r}. Received: {name!r}"
+            )
         self._grown(images, len(self.class_names), [*self.class_names, name])
 
     def add_examples(self, name, images):
@@ -166,7 +173,8 @@ class FewShotClassifier:
         """Forget a class.
 
         Raises:
-            ValueError: if there is no such class, or only two are left.
+            ValueError: if there is no such class, only two are left, or the learner has a fixed
+                number of classes.
         """
         label = self._label(name)
         if len(self.class_names) == 2:
@@ -174,7 +182,7 @@ class FewShotClassifier:
         kept = self._labels != label
         labels = self._labels[kept]
         names = [other for other in self.class_names if other != name]
-        self._set(self._images[kept], labels - (labels > label), names)
+        self._adapt(self._images[kept], labels - (labels > label), names)
 
     def leave_one_out(self):
         """How well each picture is told by all the others: a `kmeta.trust.LeaveOneOut`.
@@ -200,20 +208,35 @@ class FewShotClassifier:
 
         Args:
             data: `kmeta.data.Dataset` of other classes, from which tasks like this one are drawn,
-                with other classes as the unknown ones. Half of them is fitted to, half scored. None
-                takes the support images: one left out is a query, a class left out is unknown.
+                with other classes as the unknown ones, drawn in the same colours as the support
+                images. Half of them is fitted to, half scored. None takes the support images: one
+                left out is a query, a class left out is unknown; what is scored is then what was
+                fitted to.
             keep: share of images of known classes that must not be called unknown, 0 to 1.
-            episodes: tasks to draw from `data`.
+            episodes: tasks to draw from `data`, at least 2.
             seed: of these tasks.
 
         Returns:
             A `kmeta.trust.Calibration`.
 
         Raises:
-            ValueError: if there are too few classes or pictures.
+            ValueError: if an argument is out of range, there are too few classes or pictures, a
+                class is named "unknown", or the learner has a fixed number of classes and there
+                is no `data`.
         """
-        if not 0 < keep < 1:
+        if not isinstance(keep, numbers.Real) or not 0 < keep < 1:
             raise ValueError(f"Argument `keep` must be between 0 and 1. Received: keep={keep!r}")
+        if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 2:
+            raise ValueError(
+                "Argument `episodes` must be an integer of at least 2. "
+                f"Received: episodes={episodes!r}"
+            )
+        if not isinstance(data, Dataset | None):
+            raise ValueError(
+                f"Argument `data` must be a kmeta.data.Dataset, or None. Received: {data!r}"
+            )
+        if UNKNOWN in self.class_names:
+            raise ValueError(f"What is called {UNKNOWN!r} must not be a class: rename it first")
         if data is None:
             tests = fits = held_out.classes(self.learner, self._images, self._labels)
         else:
@@ -247,7 +270,9 @@ class FewShotClassifier:
     def _grown(self, images, label, names):
         images = self._pictures(images)
         labels = np.concatenate([self._labels, np.full(len(images), label)])
-        images = np.concatenate([self._images, images])
+        self._adapt(np.concatenate([self._images, images]), labels, names)
+
+    def _adapt(self, images, labels, names):
         adapted = self.learner.adapt(images, labels, names)  # raises before anything is changed
         self._set(images, labels, names)
         self._classifier = adapted
@@ -262,6 +287,14 @@ class FewShotClassifier:
     def _pictures(self, images):
         """Float images `[n, *image_shape]`."""
         if isinstance(images, (str, Path)):
+            images = [images]
+        if not hasattr(images, "__len__"):
+            raise ValueError(
+                "Argument `images` must hold paths of pictures, or arrays. "
+                f"Received: {type(images).__name__}"
+            )
+        shape = np.shape(images) if isinstance(images, np.ndarray) else ()
+        if len(shape) == 3 and shape[-1] in (1, 3):  # one picture
             images = [images]
         if len(images) == 0:
             raise ValueError("Argument `images` must hold at least one picture. Received: none")

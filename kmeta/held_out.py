@@ -48,6 +48,11 @@ def classes(learner, images, labels):
     Raises:
         ValueError: if there are fewer than three classes, or none has two images.
     """
+    if not isinstance(learner, MetricLearner):
+        raise ValueError(
+            "Calibration on the pictures themselves leaves classes out, which "
+            f"{type(learner).__name__} cannot: it has a fixed number. Give data of other classes"
+        )
     way, counts = labels.max() + 1, np.bincount(labels)
     queries = np.flatnonzero(counts[labels] > 1)
     if way < 3 or len(queries) == 0:

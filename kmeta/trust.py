@@ -82,7 +82,7 @@ def fit_familiarity(known, unknown):
 def scores(logits, temperature, familiarity):
     """The score of each image, `[n]`, see `kmeta.Classifier`."""
     slope, offset = familiarity
-    known = 1 / (1 + np.exp(-(slope * np.max(logits, axis=-1) + offset)))
+    known = 0.5 + 0.5 * np.tanh((slope * np.max(logits, axis=-1) + offset) / 2)  # the sigmoid
     return softmax(logits / temperature).max(axis=-1) * known
 
 
@@ -100,7 +100,8 @@ def auroc(known, unknown):
 def threshold_that_keeps(scores, share):
     """The highest threshold with at least a `share` of the scores at or above it."""
     scores = np.sort(scores)
-    return float(scores[int(np.floor((1 - share) * len(scores) + 1e-9))])
+    place = int(np.floor((1 - share) * len(scores) + 1e-9))
+    return float(scores[min(place, len(scores) - 1)])
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

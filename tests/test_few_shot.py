@@ -187,6 +187,53 @@ def test_what_cannot_grow_stays_as_it_was(classifier, drawings):
     np.testing.assert_array_equal(two.predict(images), before)
     with pytest.raises(ValueError, match="Two classes must remain"):
         two.remove_class("bee")
+    with pytest.raises(ValueError, match="which MAML cannot: it has a fixed number"):
+        two.calibrate()
+    fixed = made(kmeta.MAML, keras.Sequential([embedding(), keras.layers.Dense(3)]))
+    three = kmeta.FewShotClassifier(images[[0, 7, 13]], ["ant", "bee", "cat"], fixed)
+    with pytest.raises(ValueError, match="network predicts 3 classes"):
+        three.remove_class("bee")
+    assert three.class_names == ["ant", "bee", "cat"]
+
+
+def test_labels_may_be_bytes_or_objects(learner, drawings):
+    images, labels = drawings
+    expected = kmeta.FewShotClassifier(images, labels, learner, class_names=["1", "10", "11", "2"])
+    names = np.array(["1", "10", "11", "2"])[labels]
+    for given in (names.astype("S"), names.astype(object)):
+        found = kmeta.FewShotClassifier(images, given, learner)
+        assert found.class_names == expected.class_names
+        assert found.label(images) == expected.label(images)
+
+
+def test_one_picture_is_one_picture(classifier, drawings):
+    pixels = np.uint8(255 * drawings[0][0])
+    np.testing.assert_array_equal(classifier.predict(pixels), classifier.predict([pixels]))
+    with pytest.raises(ValueError, match="paths of pictures, or arrays. Received: NoneType"):
+        classifier.predict(None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": "a"}, "`keep` must be between 0 and 1. Received: keep='a'"),
+        ({"episodes": 1}, "`episodes` must be an integer of at least 2. Received: episodes=1"),
+        ({"episodes": 2.5}, "`episodes` must be an integer of at least 2"),
+        ({"data": "folder"}, "`data` must be a kmeta.data.Dataset, or None. Received: 'folder'"),
+    ],
+)
+def test_bad_calibration(classifier, options, message):
+    with pytest.raises(ValueError, match=message):
+        classifier.calibrate(**options)
+
+
+def test_no_class_is_called_unknown(learner, drawings):
+    images, labels = drawings
+    named = kmeta.FewShotClassifier(images, labels, learner, class_names=["unknown", *NAMES[1:]])
+    with pytest.raises(ValueError, match="'unknown' must not be a class"):
+        named.calibrate()
+    with pytest.raises(ValueError, match="a new class, and not 'unknown'"):
+        named.add_class("unknown", images[:1])
 
 
 def save(pixels, path, mode=None, **options):
@@ -233,12 +280,14 @@ def test_pictures_of_every_kind(folder, learner):
 def test_unreadable_and_repeated_pictures_are_named(folder, learner):
     shutil.copy(folder / "second" / "0.png", folder / "first" / "z copy.png")
     (folder / "second" / "broken.png").write_bytes(b"no picture")
+    (folder / "second" / "lost.png").symlink_to(folder / "nothing.png")
     with pytest.warns(UserWarning, match="Left out|same picture") as found:
         classifier = kmeta.FewShotClassifier.from_directory(folder, learner)
     said = "\n".join(str(warning.message) for warning in found)
-    assert "Left out 1 pictures: Cannot read the image second/broken.png" in said
-    assert "The same picture twice: first/b colour.jpg is first/a grey.png; " in said
-    assert "; second/0.png is first/z copy.png" in said
+    assert "Left out 2 pictures: Cannot read the image second/broken.png" in said
+    assert "Cannot read 'second/lost.png'" in said
+    assert "twice: second/0.png is first/z copy.png, of another class; first/b" in said
+    assert "; first/b colour.jpg is first/a grey.png; " in said
     assert list(classifier.counts) == [6, 3]
     with pytest.raises(ValueError, match="broken"):
         kmeta.FewShotClassifier.from_directory(folder, learner, skip_unreadable=False)

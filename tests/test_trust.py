@@ -1,5 +1,7 @@
 """Numbers by which a classifier is trusted, against loops, grids and worked examples."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,12 @@ def test_auroc_counts_pairs():
     wins = [(k > u) + 0.5 * (k == u) for k in known for u in unknown]
     assert trust.auroc(known, unknown) == pytest.approx(np.mean(wins))
     assert trust.auroc([1, 2], [0, 0]) == 1
+
+
+def test_scores_of_images_far_from_all_classes():
+    with warnings.catch_warnings(action="error"):
+        found = trust.scores(np.array([[-3000.0, -3100.0]]), 1.0, (0.5, 20.0))
+    assert found == pytest.approx([0.0], abs=1e-12)
 
 
 def test_threshold_keeps_a_share():

@@ -9,7 +9,7 @@ from kmeta.cli.parsing import count, given
 from kmeta.cli.quiet import import_keras
 
 DEFAULT = "prototypical-omniglot"
-HELD_OUT = {"omniglot": "evaluation", "glyphs": "test", "cifar-fs": "test"}
+HELD_OUT = {"omniglot": "evaluation", "glyphs": "test"}
 
 
 def add_parser(commands):
@@ -62,10 +62,14 @@ def run(arguments):
     """Run the command."""
     import kmeta.data
     from kmeta.exporting import place
+    from kmeta.exporting.manifest import UNKNOWN
 
     place.check(arguments.out, arguments.overwrite)
+    _check_other_classes(arguments.calibrate)
     with warnings.catch_warnings(action="ignore"):  # errors before TensorFlow loads
-        kmeta.data.from_directory(arguments.folder, size=1, skip_unreadable=True)
+        found = kmeta.data.from_directory(arguments.folder, size=1, skip_unreadable=True)
+    if arguments.calibrate is not None and UNKNOWN in found.class_names:
+        raise ValueError(f"With --calibrate no class can be named {UNKNOWN!r}: rename its folder")
     import_keras()
     from kmeta.few_shot import FewShotClassifier
 
@@ -91,6 +95,16 @@ def run(arguments):
     print(classifier.export(arguments.out, arguments.overwrite))
 
 
+def _check_other_classes(data):
+    """Raise ValueError unless there is a folder or set of that name to calibrate on."""
+    from kmeta.runs.data import is_folder
+
+    if data and data not in HELD_OUT and not is_folder(data):
+        raise ValueError(
+            f"--calibrate takes a folder, or one of {', '.join(HELD_OUT)}. Received: {data!r}"
+        )
+
+
 def _other_classes(arguments, classifier):
     """The `Dataset` to calibrate on; None for the pictures themselves."""
     from kmeta.runs.data import is_folder, load_split
@@ -101,7 +115,7 @@ def _other_classes(arguments, classifier):
     if is_folder(data):
         return load_split(data, "all", options={"size": (height, width), "channels": channels})
     options = {"size": height, **({"antialias": True} if data == "omniglot" else {})}
-    found = load_split(data, HELD_OUT.get(data, "all"), arguments.data_dir, options)
+    found = load_split(data, HELD_OUT[data], arguments.data_dir, options)
     if classifier.inverted:  # named sets of drawings are light on dark
         found = dataclasses.replace(found, images=255 - found.images)
     return found

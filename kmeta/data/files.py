@@ -81,9 +81,12 @@ class FileTree:
         self.folders = sorted({name for name in folders if not _hidden(name)})
 
     def read(self, name):
-        """Return the bytes of file `name`; raises ValueError where the archive is damaged."""
+        """Return the bytes of file `name`; raises ValueError where it cannot be read."""
         if self._zip is None:
-            return (self.path / name).read_bytes()
+            try:
+                return (self.path / name).read_bytes()
+            except OSError as error:
+                raise ValueError(f"Cannot read {name!r} in {self.path}: {error}") from error
         try:
             with self._zip.open(name) as file:
                 return file.read(self._zip.getinfo(name).file_size)
@@ -182,8 +185,11 @@ def places(data_dir, folder):
 
 def _walk(path):
     names, folders = [], []
-    for here, below, files in os.walk(path):
+    for here, below, files in os.walk(path, followlinks=True):
         at = Path(here).relative_to(path)
+        if any(os.path.samefile(here, path / parent) for parent in at.parents):
+            below.clear()  # a link that goes in a circle
+            continue
         names += [(at / name).as_posix() for name in files]
         folders += [(at / name).as_posix() for name in below]
     return names, folders

@@ -50,12 +50,15 @@ def picture(image, image_shape):
 
 
 def warn_of_duplicates(arrays, files):
-    """Warn of files whose pictures, as arrays, are those of other files."""
+    """Warn of files whose pictures, as arrays, are those of other files; those in folders of two
+    classes come first."""
     first, pairs = {}, []
     for array, file in zip(arrays, files, strict=True):
         other = first.setdefault(array.tobytes(), file)
         if other is not file:
-            pairs.append(f"{file} is {other}")
+            apart = Path(file).parent != Path(other).parent
+            pairs.append((not apart, f"{file} is {other}" + ", of another class" * apart))
     if pairs:
+        pairs = [text for _, text in sorted(pairs, key=lambda pair: pair[0])]
         more = f", and {len(pairs) - 5} more" if len(pairs) > 5 else ""
         warnings.warn(f"The same picture twice: {'; '.join(pairs[:5])}{more}", stacklevel=3)

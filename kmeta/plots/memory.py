@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator
 
 from kmeta.data.checks import whole_number
 from kmeta.plots.paper import COLOURS, SHADES, WRONG, figure
@@ -66,6 +67,7 @@ def draw_memory(weights, y, path=None, task=0, slots=32, predictions=None):
             axes.set(title=title, ylabel="slot", yticks=[])
             sheet.colorbar(shown, ax=axes, pad=0.01, fraction=0.03).ax.tick_params(labelsize=7)
         panels[-1].set_xlabel("step")
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         sheet.align_ylabels(panels)
         return done()
 

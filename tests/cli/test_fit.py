@@ -56,7 +56,7 @@ def test_fit_warns_once_of_what_it_left_out(pictures, tmp_path, capsys):
     [
         (["--backbone", "MobilNetV2"], "Did you mean 'MobileNetV2'?"),
         (["--size", "32"], "Argument `size` must be 28 or left out"),
-        (["--calibrate", "nowhere"], "There is no folder 'nowhere'"),
+        (["--calibrate", "nowhere"], "--calibrate takes a folder, or one of omniglot, glyphs"),
     ],
 )
 def test_wrong_options(pictures, tmp_path, capsys, options, message):

@@ -180,3 +180,15 @@ def test_refuses_different_sizes(write_tree, fruit, encode):
 def test_refuses_options(write_tree, fruit, options, message):
     with pytest.raises(ValueError, match=message):
         from_directory(write_tree(fruit), **options)
+
+
+def test_linked_folders_are_classes_and_circles_end(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "real" / name).mkdir(parents=True)
+        Image.new("L", (4, 4)).save(tmp_path / "real" / name / "1.png")
+        (tmp_path / "linked").mkdir(exist_ok=True)
+        (tmp_path / "linked" / name).symlink_to(tmp_path / "real" / name)
+    (tmp_path / "real" / "a" / "again").symlink_to(tmp_path / "real" / "a")
+    found = from_directory(tmp_path / "linked", size=4)
+    assert list(found.class_names) == ["a", "b"]
+    assert list(found.counts) == [1, 1]

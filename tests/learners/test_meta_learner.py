@@ -41,6 +41,7 @@ def learner():
         ((X, Y * 0), "every label from 0 to 1 at least once. Received: \\[0\\]"),
         ((X, Y * 2), "every label from 0 to 2 at least once. Received: \\[0, 2\\]"),
         ((X, Y - 1), "every label from 0 to 1 at least once. Received: \\[-1, 0\\]"),
+        ((X, Y * 2**40), "every label from 0 to 1099511627776 at least once. Received"),
         ((X, Y, ["a", "b", "c"]), "every label from 0 to 2 at least once. Received: \\[0, 1\\]"),
         (
             (X, Y, ["a", "a"]),
@@ -68,6 +69,8 @@ def test_names_are_sorted_and_columns_follow_them():
     by_number = by_name.adapt(X, 1 - Y, class_names=["bear", "wolf"])
     np.testing.assert_array_equal(classifier(X), by_number(X))
     assert by_number.class_names == ["bear", "wolf"]
+    for names in (np.array([b"wolf", b"bear"] * 2), np.array(["wolf", "bear"] * 2, object)):
+        assert by_name.adapt(X, names).class_names == ["bear", "wolf"]
 
 
 def test_losses_that_take_logits_for_probabilities_are_refused():
