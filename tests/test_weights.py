@@ -20,8 +20,9 @@ def test_a_learner_by_name(name):
     learner = kmeta.load(name)
     about = weights.about(name)
     assert isinstance(learner, kmeta.MetaLearner)
-    assert about["recipe"] == recipes.RECIPES[about["recipe"]["name"]].to_dict()
-    assert about["recipe"]["train"]["split"] == "background"
+    recipe = recipes.Recipe.from_dict(about["recipe"])
+    assert recipe == recipes.RECIPES[recipe.name]
+    assert recipe.train.split == "background"
     assert about["size"] == weights.path(name).stat().st_size < 1e6
     assert about["result"]["accuracy"] > 0.9
     assert np.isfinite(learner.get_weights()[0]).all()

@@ -225,7 +225,7 @@ def test_export_in_8_bits(adapted, pictures, tmp_path, capsys):
     assert episodes["dataset"] == "pictures, half 2"
     settings = [episodes[name] for name in ("way", "shot", "query", "steps", "seed", "rotations")]
     assert settings == [3, 1, 2, 7, 5, False]
-    assert main([*arguments, "--shot", "3"]) == 2
+    assert main([*arguments, "--shot", "3", "--overwrite"]) == 2
     assert "scored tasks from pictures, half 2: Class 'c0' has 4 images" in capsys.readouterr().err
     assert main([*arguments, "--split", "test", "--overwrite"]) == 2  # two classes only
     assert "pictures-test, half 1: Argument `way` must be" in capsys.readouterr().err
