@@ -190,8 +190,8 @@ def test_it_trains_in_mixed_precision(policy):
     small = AugmentedConvNet(WAY, filters=4, blocks=1, features=8, dtype=policy)
     learner = kmeta.MetaNetwork(small, units=4, dtype=policy)
     learner.compile(keras.optimizers.Adam(0.03), jit_compile=False)
-    losses = learner.fit(*patterns(8, 0), batch_size=4, epochs=14, verbose=0).history["loss"]
-    assert losses[-1] < 0.8 * losses[0]
+    losses = learner.fit(*patterns(8, 0), batch_size=4, epochs=40, verbose=0).history["loss"]
+    assert np.isfinite(losses).all() and min(losses) < 0.3 * losses[0]
     task, _ = patterns(1, 1)
     classifier = learner.adapt(task.support.x[0], np.arange(WAY))
     found, expected = classifier(task.query_x[0]), ops.softmax(learner(task))[0]
