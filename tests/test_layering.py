@@ -34,7 +34,16 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "trust": {"calibration"},
     "held_out": {"learners", "data", "episode", "images"},
     "backbones": {"learners", "layers", "runs", "weights", "kmeta"},
-    "few_shot": {"backbones", "held_out", "trust", "weights", "classifier", "data", "exporting"},
+    "few_shot": {
+        "backbones",
+        "held_out",
+        "trust",
+        "weights",
+        "classifier",
+        "learners",
+        "data",
+        "exporting",
+    },
     "runs": {
         "weights",
         "recipes",
