@@ -124,9 +124,9 @@ class Cases:
         given = self._pixels if binary and count % 2 else self._images
         expected = {}
         for version, classifier in self._versions.items():
-            probabilities = classifier.predict(self._images)[chosen]
-            labels, _ = classifier.name(probabilities)
-            expected[version] = {"probabilities": probabilities, "label": np.array(labels, object)}
+            probabilities, labels, _ = classifier.answers(self._images)
+            labels = np.array(labels, object)[chosen]
+            expected[version] = {"probabilities": probabilities[chosen], "label": labels}
         headers, body = encode({"images": given[chosen]}, binary)
         return Case("/v2/models/model/infer", headers, body, 200, expected)
 
