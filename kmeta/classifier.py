@@ -1,9 +1,9 @@
 """What `adapt` returns: an ordinary Keras model for the classes of one support set."""
 
-import numbers
-
 import keras
 from keras import ops, tree
+
+from kmeta.layers.checks import is_finite
 
 UNKNOWN = "unknown"  # the label of an image whose score is below the threshold
 CERTAIN = (0.0, 100.0)  # slope and offset whose sigmoid is 1
@@ -178,16 +178,16 @@ def _weights(learner):
 
 
 def _check_options(temperature, threshold, familiarity, class_names):
-    if not _is_number(temperature) or not 0 < temperature < float("inf"):
+    if not is_finite(temperature) or temperature <= 0:
         raise ValueError(
             f"Argument `temperature` must be a positive number. Received: {temperature!r}"
         )
-    if not _is_number(threshold) or not 0 <= threshold <= 1:
+    if not is_finite(threshold) or not 0 <= threshold <= 1:
         raise ValueError(
             f"Argument `threshold` must be a probability, from 0 to 1. Received: {threshold!r}"
         )
     pair = isinstance(familiarity, (tuple, list)) and len(familiarity) == 2
-    if not pair or not all(_is_number(x) and abs(x) < float("inf") for x in familiarity):
+    if not pair or not all(map(is_finite, familiarity)):
         raise ValueError(
             "Argument `familiarity` must be two finite numbers, slope and offset. "
             f"Received: {familiarity!r}"
@@ -197,7 +197,3 @@ def _check_options(temperature, threshold, familiarity, class_names):
             f"With a threshold above 0, no class may be called '{UNKNOWN}'. "
             f"Received: class_names={list(class_names)}"
         )
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -120,9 +120,10 @@ def _check_inputs(learner, inputs, labels):
             f"{type(learner).__name__} takes items with {known}. Received: `episodes` with "
             f"{type(inputs).__name__}"
         )
-    if isinstance(inputs, Sequence):
-        learner.check_labels("strings" if np.ndim(labels) == 3 else "one_hot")
-    if isinstance(inputs, Sequence) and inputs.previous_y.shape[-1] != learner.symbols:
+    if not isinstance(inputs, Sequence):
+        return
+    learner.check_labels("strings" if np.ndim(labels) == 3 else "one_hot")
+    if inputs.previous_y.shape[-1] != learner.symbols:
         raise ValueError(
             f"The learner takes labels of {learner.symbols} numbers, one-hot or letter by letter. "
             f"Received: `episodes` whose labels have {inputs.previous_y.shape[-1]}"

@@ -9,12 +9,13 @@ import numpy as np
 from kmeta import backbones, held_out, trust
 from kmeta import weights as packaged
 from kmeta.classifier import CERTAIN, UNKNOWN
+from kmeta.data.checks import whole_number
 from kmeta.data.dataset import Dataset
 from kmeta.data.directory import read_classes
 from kmeta.data.files import LIMITS
 from kmeta.data.pictures import coloured, picture, warn_of_duplicates
 from kmeta.data.pixels import fitted
-from kmeta.learners.meta_learner import plain_labels
+from kmeta.learners.labels import plain_labels
 
 DEFAULT = "prototypical-omniglot"
 BATCH = 64  # images looked at together
@@ -226,11 +227,7 @@ class FewShotClassifier:
         """
         if not isinstance(keep, numbers.Real) or not 0 < keep < 1:
             raise ValueError(f"Argument `keep` must be between 0 and 1. Received: keep={keep!r}")
-        if isinstance(episodes, bool) or not isinstance(episodes, int) or episodes < 2:
-            raise ValueError(
-                "Argument `episodes` must be an integer of at least 2. "
-                f"Received: episodes={episodes!r}"
-            )
+        episodes = whole_number("episodes", episodes, least=2)
         if not isinstance(data, Dataset | None):
             raise ValueError(
                 f"Argument `data` must be a kmeta.data.Dataset, or None. Received: {data!r}"

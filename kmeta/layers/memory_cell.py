@@ -1,11 +1,9 @@
 """The controller and memory of Memory-Augmented Neural Networks, as a cell of a Keras RNN."""
 
-import math
-import numbers
-
 import keras
 from keras import ops
 
+from kmeta.layers.checks import is_finite, positive
 from kmeta.ops import memory as lrua
 
 EMPTY = 1e-6  # what the memory holds at the start of a sequence
@@ -65,16 +63,12 @@ class MemoryCell(keras.layers.Layer):
                 "Argument `heads` must be at most the number of slots, as each head has a least "
                 f"used slot of its own. Received: heads={heads}, slots={slots}"
             )
-        if not _is_number(decay) or not 0 <= decay <= 1:
+        if not is_finite(decay) or not 0 <= decay <= 1:
             raise ValueError(f"Argument `decay` must be between 0 and 1. Received: decay={decay!r}")
         if controller not in CONTROLLERS:
             raise ValueError(
                 f"Argument `controller` must be one of {', '.join(map(repr, CONTROLLERS))}. "
                 f"Received: controller={controller!r}"
-            )
-        if not _is_number(scale) or not 0 < scale < math.inf:
-            raise ValueError(
-                f"Argument `scale` must be a positive, finite number. Received: scale={scale!r}"
             )
         self.units = units
         self.slots = slots
@@ -82,7 +76,7 @@ class MemoryCell(keras.layers.Layer):
         self.heads = heads
         self.controller = controller
         self.decay = float(decay)
-        self.scale = float(scale)
+        self.scale = positive("scale", scale)
         dtype = self.dtype_policy
         if controller == "lstm":
             self.control = keras.layers.LSTMCell(units, dtype=dtype, name="control")
@@ -190,7 +184,3 @@ class MemoryCell(keras.layers.Layer):
             "decay": self.decay,
             "scale": self.scale,
         }
-
-
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -280,12 +280,10 @@ def shuffles(seed, number, items, length, counted=None):
         length: of the result.
         counted: `[items]`, 0 for an item that is left out, not for all. None: none is.
     """
-    rounds = (length + items - 1) // items if counted is None else length
+    counted = tf.ones(items) if counted is None else counted
     keys = _mixed(_mixed(tf.cast(seed, tf.uint32)) + tf.cast(tf.cast(number, tf.int32), tf.uint32))
-    keys = _mixed(keys + tf.cast(tf.range(rounds * items), tf.uint32))
-    keys = tf.cast(tf.reshape(keys, [rounds, items]), tf.int64)
-    if counted is None:
-        return tf.reshape(tf.argsort(keys, axis=-1, stable=True), [-1])[:length]
+    keys = _mixed(keys + tf.cast(tf.range(length * items), tf.uint32))
+    keys = tf.cast(tf.reshape(keys, [length, items]), tf.int64)  # orders enough for a single item
     keys = tf.where(counted > 0, keys, 1 << 32)  # behind all others
     order = tf.argsort(keys, axis=-1, stable=True)
     count = tf.maximum(tf.math.count_nonzero(counted, dtype=tf.int32), 1)

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import broken_manifests
 import numpy as np
 import pytest
 
@@ -149,46 +150,7 @@ def test_manifests_that_are_refused(copy):
         load_bundle(copy)
 
 
-def without(manifest, name):
-    return {"files": {n: x for n, x in manifest["files"].items() if n != name}}
-
-
-WRONG = {
-    "files": [
-        lambda m: {"files": {**m["files"], "classifier.onnx": None}},
-        lambda m: {"files": {**m["files"], "classifier.onnx": {"size": 3}}},
-        lambda m: {"files": {**m["files"], "/etc/hostname": m["files"]["sample.npz"]}},
-        lambda m: {"files": {**m["files"], "../other.npz": m["files"]["sample.npz"]}},
-        lambda m: {"files": {**m["files"], "a/../../b": m["files"]["sample.npz"]}},
-        lambda m: without(m, "sample.npz"),
-    ],
-    "signatures": [
-        lambda m: without(m, "classifier.onnx"),
-        lambda m: without(m, "embed.onnx"),
-        lambda m: {"signatures": {**m["signatures"], "serving_default": None}},
-        lambda m: {"signatures": {**m["signatures"], "classify": {"onnx": 3}}},
-        lambda m: {"signatures": {**m["signatures"], "adapt": {"onnx": "/tmp/adapt.onnx"}}},
-        lambda m: {"signatures": {}},
-    ],
-    "state": [
-        lambda m: without(m, "state.npz"),
-        lambda m: {"state": {}},
-        lambda m: {"state": {"file": "../state.npz", "rows": "classes"}},
-    ],
-    "rejection": [
-        lambda m: {"rejection": {}},
-        lambda m: {"rejection": {**m["rejection"], "threshold": "x"}},
-        lambda m: {"rejection": {**m["rejection"], "threshold": float("nan")}},
-        lambda m: {"rejection": {**m["rejection"], "unknown": None}},
-    ],
-    "input": [lambda m: {"input": {}}, lambda m: {"input": {"shape": [None, "28"]}}],
-    "class_names": [lambda m: {"class_names": [1, 2]}, lambda m: {"class_names": ["a", "a"]}],
-}
-
-
-@pytest.mark.parametrize(
-    ("key", "change"), [(key, change) for key, changes in WRONG.items() for change in changes]
-)
+@pytest.mark.parametrize(("key", "change"), broken_manifests.cases(broken_manifests.SHARED))
 def test_manifests_that_cannot_be_used(copy, key, change):
     """Among them those that leave a file out, whose hash would then not be compared."""
     rewrite(copy, **change(json.loads((copy / "manifest.json").read_text())))

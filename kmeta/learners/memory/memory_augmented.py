@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from kmeta.episode import Episode, Sequence
+from kmeta.layers.checks import true_or_false
 from kmeta.layers.memory_cell import MemoryCell
 from kmeta.learners.meta_learner import MetaLearner, restored
 from kmeta.ops.attention import valid_items
@@ -78,15 +79,10 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "Argument `scale` goes with cell='memory'. "
                 f"Received: scale={scale!r}, cell={cell!r}"
             )
-        if not isinstance(standardize, bool):
-            raise ValueError(
-                "Argument `standardize` must be True or False. "
-                f"Received: standardize={standardize!r}"
-            )
         self.way = way
         self.cell = cell
         self.labels = labels
-        self.standardize = standardize
+        self.standardize = true_or_false("standardize", standardize)
         if cell == "memory":
             cell = MemoryCell(scale=scale, dtype=self.dtype_policy)
         elif cell == "lstm":

@@ -6,14 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from kmeta.learners.optimization.gradient_learner import (
-    BN_MODES,
-    GradientLearner,
-    is_finite,
-    positive,
-    true_or_false,
-    whole_number,
-)
+from kmeta.layers.checks import is_finite, positive, true_or_false, whole_number
+from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_squared_error
 
@@ -136,7 +130,7 @@ class MAML(GradientLearner):
     def counted(self, support):
         if self.inner_loss == "cross_entropy":
             return super().counted(support)
-        return ops.ones_like(ops.reshape(support.x, (ops.shape(support.x)[0], -1))[:, 0])
+        return ops.ones(ops.shape(support.x)[:1], support.x.dtype)
 
     def inner_loop(self, support, seeds, training):
         """Gradient descent on one support set (equation 1)."""

@@ -4,12 +4,8 @@ import keras
 from keras import ops
 
 from kmeta.episode import Support
-from kmeta.learners.optimization.gradient_learner import (
-    GradientLearner,
-    assign,
-    positive,
-    whole_number,
-)
+from kmeta.layers.checks import positive, whole_number
+from kmeta.learners.optimization.gradient_learner import GradientLearner, assign
 from kmeta.ops import differentiation
 from kmeta.ops.adam import adam_step
 
@@ -71,12 +67,6 @@ class Reptile(GradientLearner):
         **kwargs,
     ):
         super().__init__(network, bn_mode, ("support", "support+1", "batch"), **kwargs)
-        whole_number("inner_steps", inner_steps, 1)
-        whole_number("test_inner_steps", test_inner_steps, 0)
-        positive("inner_lr", inner_lr)
-        for name, size in (("inner_batch", inner_batch), ("test_inner_batch", test_inner_batch)):
-            if size is not None:
-                whole_number(name, size, 1)
         if inner_optimizer not in ("adam", "sgd"):
             raise ValueError(
                 "Argument `inner_optimizer` must be 'adam' or 'sgd'. "
@@ -86,11 +76,11 @@ class Reptile(GradientLearner):
             raise ValueError(
                 f"Argument `seed` must be an integer in [0, 2**32). Received: seed={seed!r}"
             )
-        self.inner_steps = inner_steps
-        self.inner_lr = inner_lr
-        self.inner_batch = inner_batch
-        self.test_inner_steps = test_inner_steps
-        self.test_inner_batch = test_inner_batch
+        self.inner_steps = whole_number("inner_steps", inner_steps, 1)
+        self.inner_lr = positive("inner_lr", inner_lr)
+        self.inner_batch = _size("inner_batch", inner_batch)
+        self.test_inner_steps = whole_number("test_inner_steps", test_inner_steps, 0)
+        self.test_inner_batch = _size("test_inner_batch", test_inner_batch)
         self.inner_optimizer = inner_optimizer
         self.seed = seed
         self.second_moments = []
@@ -226,3 +216,7 @@ class Reptile(GradientLearner):
             "inner_optimizer": self.inner_optimizer,
             "seed": self.seed,
         }
+
+
+def _size(name, value):
+    return None if value is None else whole_number(name, value, 1)

@@ -1,0 +1,65 @@
+"""Labels of a support set: integers or names in, integers and the names of classes out."""
+
+import unicodedata
+
+import numpy as np
+
+
+def labels_and_names(support_y, class_names, items):
+    """Integer labels `[items]` and the names of their classes, of the arguments of `adapt`.
+
+    Raises:
+        ValueError: if they do not fit.
+    """
+    labels = plain_labels(support_y)
+    if labels.ndim != 1 or len(labels) != items:
+        raise ValueError(
+            f"Argument `support_y` must hold one label for each of the {items} items of "
+            f"`support_x`. Received: support_y.shape={labels.shape}"
+        )
+    if labels.dtype.kind == "U":
+        if class_names is not None:
+            raise ValueError(
+                "Argument `class_names` must be left out when `support_y` holds names. "
+                f"Received: class_names={class_names!r}"
+            )
+        names, labels = np.unique(labels, return_inverse=True)
+        class_names = names.tolist()
+    elif labels.dtype.kind not in "iu":
+        raise ValueError(
+            "Argument `support_y` must hold integers or names. "
+            f"Received: support_y.dtype={labels.dtype}"
+        )
+    found = np.unique(labels).tolist()
+    way = found[-1] + 1 if class_names is None else len(class_names)
+    if (found[0], found[-1], len(found)) != (0, way - 1, way) or way < 2:
+        raise ValueError(
+            f"Argument `support_y` must hold every label from 0 to {max(way, 2) - 1} at least "
+            f"once. Received: {found[:20]}. Other numbers can be given as text"
+        )
+    class_names = [str(name) for name in (range(way) if class_names is None else class_names)]
+    if len(set(class_names)) != way:
+        raise ValueError(
+            f"Argument `class_names` must not repeat a name. Received: class_names={class_names}"
+        )
+    if not all(map(_is_name, class_names)):
+        raise ValueError(
+            "Names of classes must be texts without control characters and surrogates, not empty. "
+            f"Received: class_names={class_names}"
+        )
+    return labels, class_names
+
+
+def plain_labels(labels):
+    """Labels as an array of integers or of text, where they are such; bytes and objects are text
+    if they can be."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind == "S":
+        return np.char.decode(labels, "utf-8")
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.flat):
+        return labels.astype(str)
+    return labels
+
+
+def _is_name(text):
+    return text and not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text)

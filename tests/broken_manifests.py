@@ -1,0 +1,53 @@
+"""Manifests that no reader of bundles may use: by entry, what is changed in a sound one."""
+
+
+def without(manifest, name):
+    return {"files": {n: x for n, x in manifest["files"].items() if n != name}}
+
+
+SHARED = {
+    "files": [
+        lambda m: {"files": {**m["files"], "classifier.onnx": None}},
+        lambda m: {"files": {**m["files"], "classifier.onnx": {"size": 3}}},
+        lambda m: {"files": {**m["files"], "/etc/hostname": m["files"]["sample.npz"]}},
+        lambda m: {"files": {**m["files"], "../other.npz": m["files"]["sample.npz"]}},
+        lambda m: {"files": {**m["files"], "a/../../b": m["files"]["sample.npz"]}},
+        lambda m: without(m, "sample.npz"),
+    ],
+    "signatures": [
+        lambda m: without(m, "classifier.onnx"),
+        lambda m: without(m, "embed.onnx"),
+        lambda m: {"signatures": {**m["signatures"], "serving_default": None}},
+        lambda m: {"signatures": {**m["signatures"], "classify": {"onnx": 3}}},
+        lambda m: {"signatures": {**m["signatures"], "adapt": {"onnx": "/tmp/adapt.onnx"}}},
+        lambda m: {"signatures": {}},
+    ],
+    "state": [
+        lambda m: without(m, "state.npz"),
+        lambda m: {"state": {}},
+        lambda m: {"state": {"file": "../state.npz", "rows": "classes"}},
+    ],
+    "rejection": [
+        lambda m: {"rejection": {}},
+        lambda m: {"rejection": {**m["rejection"], "threshold": "x"}},
+        lambda m: {"rejection": {**m["rejection"], "threshold": float("nan")}},
+        lambda m: {"rejection": {**m["rejection"], "unknown": None}},
+    ],
+    "input": [lambda m: {"input": {}}, lambda m: {"input": {"shape": [None, "28"]}}],
+    "class_names": [lambda m: {"class_names": [1, 2]}, lambda m: {"class_names": ["a", "a"]}],
+}
+
+
+EDGE = {
+    **SHARED,
+    "output": [lambda m: {"output": {}}],
+    "quantization": [
+        lambda m: {"quantization": {}},
+        lambda m: {"quantization": {"tolerance": float("nan")}},
+    ],
+}
+
+
+def cases(changes):
+    """`[(entry, change)]`, for `pytest.mark.parametrize`."""
+    return [(entry, change) for entry, several in changes.items() for change in several]
