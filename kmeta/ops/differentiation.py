@@ -106,6 +106,19 @@ def replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def set_intra_op_threads(threads):
+    """Let one operation run in as many threads on the CPU, unless TensorFlow has begun to compute.
+
+    With one, operations still run beside each other. That is twice as fast where they are small, as
+    in inner loops over a few images, and slower where they are large.
+
+    Args:
+        threads: integer; 0 leaves it to TensorFlow, which takes all cores.
+    """
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
 def map_tasks(function, inputs):
     """Apply `function` to one task at a time and stack the results.
 
@@ -192,7 +205,7 @@ def repeat(function, steps, state, given=(), remat=False, unroll=False):
 
     def body(step, *state):
         once = _recomputed(function, step) if remat else functools.partial(function, step)
-        return step + 1, *once(list(state), given)
+        return step + 1, *_kept(once(list(state), _kept(given)))
 
     _, *state = tf.while_loop(
         lambda step, *_: step < steps,
@@ -244,6 +257,22 @@ def by_columns(function, columns, given, together):
         parallel_iterations=1,
     )
     return tf.concat(tf.unstack(results, pieces), axis=-1)[..., :count]
+
+
+def _kept(tensors):
+    """The same tensors, whose gradients pass an operation that no graph optimiser removes.
+
+    Where memory is at its peak, TensorFlow makes a temporary variable of a sum of three and more
+    tensors. If one of them is a variable of a loop, as the gradient of what a loop carries is, that
+    temporary variable is created once too often, and training ends with an `AlreadyExistsError`
+    (tensorflow/tensorflow#23780).
+    """
+
+    @tf.custom_gradient
+    def kept(x):
+        return tf.identity(x), lambda upstream: tf.ensure_shape(upstream, upstream.shape)
+
+    return [kept(x) if x.dtype.is_floating else x for x in tensors]
 
 
 def _recomputed(function, step):

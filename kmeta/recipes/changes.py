@@ -7,7 +7,10 @@ from kmeta.recipes.learners import LEARNERS
 NETWORK = ("filters", "downsampling", "features")
 OTHER_NETWORKS = {"maps": ("filters",), "augmented": ("filters",)}
 DATA_OPTIONS = ("size", "channels", "invert")
-PLAIN = ("rotations", "epochs", "learning_rate", "halve_every", "val_every", "seed", "head_stddev")
+PLAIN = (
+    *("rotations", "epochs", "learning_rate", "halve_every", "val_every", "seed", "head_stddev"),
+    "intra_op_threads",
+)
 SEQUENCES = {"shot": 10, "query": 0, "tasks_per_step": 16}
 TASKS = ("way", "shot", "query", "tasks_per_step", "steps")
 
@@ -19,10 +22,10 @@ def changed(recipe, options):
     options: `{name: value}`. Names: `learner`, `data`, the learner's own options, `filters`,
         `downsampling`, `features` of the network, `size`, `channels`, `invert` of pictures, the
         fields `rotations`, `epochs`, `learning_rate`, `halve_every`, `val_every`, `seed`,
-        `head_stddev`, those of `Tasks` for training, `test_way`, `test_query` for validation and
-        test, and `episodes` of the test. `way` and `shot` of validation and test follow those of
-        training where they were equal. `seed` is also that of the training tasks. 0 as
-        `halve_every` or `val_every` means never.
+        `head_stddev`, `intra_op_threads`, those of `Tasks` for training, `test_way`, `test_query`
+        for validation and test, and `episodes` of the test. `way` and `shot` of validation and test
+        follow those of training where they were equal. `seed` is also that of the training tasks. 0
+        as `halve_every` or `val_every` means never.
 
     Raises ValueError where an option is unknown or not one of this learner.
     """

@@ -47,6 +47,8 @@ class Recipe:
     learning_rate, halve_every: of it; the rate is halved each `halve_every` steps. None: never.
     anneal: the rate falls linearly to 0 over the run; without `halve_every`.
     clip_norm: largest norm of all gradients together; larger ones are scaled down. None: any.
+    intra_op_threads: in which one operation runs on the CPU, see `kmeta train --help`; 0 leaves it
+        to TensorFlow. Weights may differ by it in the last digits.
     seed: of the initial weights and of all else that is random in training, tasks excepted.
     target: published accuracy, 0 to 1, and `source`, where it is published.
     """
@@ -72,6 +74,7 @@ class Recipe:
     halve_every: int | None = None
     anneal: bool = False
     clip_norm: float | None = None
+    intra_op_threads: int = 0
     seed: int = 0
     target: float | None = None
     source: str = ""

@@ -24,6 +24,7 @@ RECIPES = [
         optimizer="sgd",
         learning_rate=1.0,
         anneal=True,
+        intra_op_threads=1,
         target=0.9768,
         source="Nichol et al. 2018, table 1",
     ),

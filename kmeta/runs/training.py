@@ -12,6 +12,7 @@ import keras
 
 import kmeta
 from kmeta.evaluation import evaluate
+from kmeta.ops import differentiation
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import load_data, make_episodes, make_training_data, sequence_labels
@@ -48,6 +49,7 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
             return read_json(run.result_path)
     else:
         run.check_new()
+    differentiation.set_intra_op_threads(recipe.intra_op_threads)
     data = load_data(recipe, data_dir) if data is None else data
     learner = make_learner(recipe)  # before anything is written: it may refuse its options
     _configure(run, recipe, data_dir, data)

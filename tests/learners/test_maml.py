@@ -145,6 +145,25 @@ def test_graph_and_eager_training_agree():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.parametrize("remat", [True, False])
+def test_large_networks_train_in_graphs_as_they_do_eagerly(remat):
+    # weights of 96 MiB with all their gradients: TensorFlow's graph optimiser then saves memory
+    tasks, query_y = episode((64, 64, 3), tasks=1, shot=1, queries=3)
+    start, steps = None, []
+    for eager in (False, True):
+        network = keras.Sequential([layers.Flatten(), layers.Dense(512, "tanh"), layers.Dense(3)])
+        learner = kmeta.MAML(network, inner_steps=2, inner_lr=0.01, remat=remat)
+        learner.build((64, 64, 3))
+        start = start or learner.get_weights()
+        learner.set_weights(start)
+        learner.compile(keras.optimizers.SGD(0.1), run_eagerly=eager, jit_compile=False)
+        for _ in range(2):
+            learner.train_on_batch(tasks, query_y)
+        steps.append([a - b for a, b in zip(learner.get_weights(), start, strict=True)])
+    for graph, eager in zip(*steps, strict=True):
+        np.testing.assert_allclose(graph, eager, rtol=1e-3, atol=1e-5 * abs(eager).max())
+
+
 def test_a_scaled_loss_gives_the_same_step():
     """Optimizers for float16 scale the loss up and the gradients down."""
     tasks, query_y = episode((4,))
