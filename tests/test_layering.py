@@ -50,6 +50,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
         "evaluation",
         "learners",
         "layers",
+        "ops",
         "data",
         "classifier",
         "kmeta",

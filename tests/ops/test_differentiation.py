@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 
 import keras
@@ -104,3 +106,16 @@ def test_fused_batch_norm_returns_the_biased_variance():
     _, mean, variance = differentiation.fused_batch_norm(x, np.ones(4, "f"), np.zeros(4, "f"), 1e-3)
     np.testing.assert_allclose(mean, x.mean((0, 1, 2)), atol=1e-6)
     np.testing.assert_allclose(variance, x.var((0, 1, 2)), rtol=1e-5)
+
+
+def test_threads_of_operations_are_set_until_tensorflow_computes():
+    code = """
+import tensorflow as tf
+from kmeta.ops.differentiation import set_intra_op_threads
+set_intra_op_threads(1)
+tf.ones(1)
+set_intra_op_threads(2)
+print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "1"
