@@ -116,3 +116,28 @@ def test_a_network_that_does_not_train_stays_so_when_loaded(tmp_path):
         loaded = keras.models.load_model(tmp_path / "learner.keras")
     shapes = [weight.shape for weight in learner.trainable_variables]
     assert shapes and [weight.shape for weight in loaded.trainable_variables] == shapes
+
+
+@pytest.mark.parametrize(
+    ("learner", "part", "shape"),
+    [
+        (kmeta.MatchingNetwork, "support_embedding", (4,)),
+        (kmeta.RelationNetwork, "relation_module", (12, 12, 1)),
+    ],
+)
+def test_a_copy_takes_a_part_as_an_object(learner, part, shape):
+    def layers():
+        if part == "support_embedding":
+            return keras.layers.Dense(3), keras.layers.Dense(3)
+        return keras.layers.Conv2D(2, 3), keras.Sequential(
+            [keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+        )
+
+    network, own = layers()
+    trained, other = learner(network, **{part: own}), layers()[1]
+    trained.build(shape)
+    copy = trained.with_options(**{part: other})
+    assert getattr(copy, part) is other
+    x = np.random.default_rng(0).random((1, 6, *shape)).astype("float32")
+    episode = Episode(Support(x, np.eye(3, dtype="float32")[None].repeat(2, axis=1)), x)
+    np.testing.assert_allclose(copy(episode), trained(episode), rtol=1e-5)

@@ -3,6 +3,7 @@
 import keras
 
 from kmeta.layers.full_context import QueryContext, SupportContext
+from kmeta.learners.meta_learner import restored
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.ops.attention import label_log_probabilities, masked_softmax, valid_items
 from kmeta.ops.distances import cosine_similarity
@@ -116,5 +117,5 @@ class MatchingNetwork(MetricLearner):
 
     @classmethod
     def from_config(cls, config):
-        support = keras.saving.deserialize_keras_object(config["support_embedding"])
+        support = restored(config["support_embedding"])
         return super().from_config({**config, "support_embedding": support})

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from kmeta.layers.relation import RelationModule
+from kmeta.learners.meta_learner import restored
 from kmeta.learners.metric.metric_learner import MetricLearner
 
 
@@ -102,5 +103,5 @@ class RelationNetwork(MetricLearner):
 
     @classmethod
     def from_config(cls, config):
-        module = keras.saving.deserialize_keras_object(config["relation_module"])
+        module = restored(config["relation_module"])
         return super().from_config({**config, "relation_module": module})
