@@ -113,7 +113,7 @@ def set_intra_op_threads(threads):
     in inner loops over a few images, and slower where they are large.
 
     Args:
-        threads: integer; 0 leaves it to TensorFlow, which takes all cores.
+        threads: integer; 0 for all cores.
     """
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -49,7 +49,8 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
             return read_json(run.result_path)
     else:
         run.check_new()
-    differentiation.set_intra_op_threads(recipe.intra_op_threads)
+    if recipe.intra_op_threads:  # otherwise what the caller has set stays
+        differentiation.set_intra_op_threads(recipe.intra_op_threads)
     data = load_data(recipe, data_dir) if data is None else data
     learner = make_learner(recipe)  # before anything is written: it may refuse its options
     _configure(run, recipe, data_dir, data)
