@@ -8,13 +8,15 @@ Keras was imported before, all load at once, so that `keras.models.load_model` k
 import importlib
 import sys
 
+from kmeta import lazy
+
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Classifier": "kmeta.classifier",
+    "Classifier": "kmeta.learners.classifier",
     "Episode": "kmeta.episode",
     "Episodes": "kmeta.data.episodes",
-    "FewShotClassifier": "kmeta.few_shot",
+    "FewShotClassifier": "kmeta.few_shot.few_shot_classifier",
     "LSTMMetaLearner": "kmeta.learners.optimization.lstm_meta_learner",
     "MAML": "kmeta.learners.optimization.maml",
     "MatchingNetwork": "kmeta.learners.metric.matching",
@@ -28,26 +30,14 @@ _HOMES = {
     "SiameseNetwork": "kmeta.learners.metric.siamese",
     "Sequence": "kmeta.episode",
     "Support": "kmeta.episode",
-    "evaluate": "kmeta.evaluation",
+    "evaluate": "kmeta.evaluation.score",
     "export": "kmeta.exporting",
     "load": "kmeta.runs",
 }
-_MODULES = ("calibration", "confusion", "data", "layers", "ops", "plots")
-__all__ = sorted([*_HOMES, *_MODULES])
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return importlib.import_module(f"kmeta.{name}")
-    raise AttributeError(f"module 'kmeta' has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+_MODULES = ("data", "evaluation", "exporting", "few_shot", "layers", "ops", "plots", "weights")
+__getattr__, __dir__, __all__ = lazy.names(
+    __name__, {**_HOMES, **{name: f"kmeta.{name}" for name in _MODULES}}
+)
 
 
 def register_classes():

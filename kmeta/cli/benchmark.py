@@ -27,7 +27,7 @@ def _baseline(arguments):
     if arguments.run is not None or hasattr(arguments, "bn_mode") or hasattr(arguments, "invert"):
         raise ValueError(f"--baseline {arguments.baseline} takes neither RUN nor its options")
     import_keras()
-    from kmeta.one_shot_runs import hausdorff_one_shot
+    from kmeta.evaluation.one_shot_runs import hausdorff_one_shot
 
     return hausdorff_one_shot(arguments.data_dir)
 
@@ -51,7 +51,7 @@ def _learner(arguments):
     if hasattr(arguments, "invert"):
         options["invert"] = arguments.invert
     import_keras()
-    from kmeta.one_shot_runs import omniglot_one_shot
+    from kmeta.evaluation.one_shot_runs import omniglot_one_shot
     from kmeta.runs.loading import load
     from kmeta.runs.training import versions
 

@@ -81,7 +81,7 @@ def _evaluate(arguments):
             f"Received: {dataset.images.shape[1:]} from {dataset.name}; see --size and --channels"
         )
     import_keras()
-    from kmeta.evaluation import evaluate
+    from kmeta.evaluation.score import evaluate
     from kmeta.runs.loading import load
     from kmeta.runs.training import score_record, versions
 

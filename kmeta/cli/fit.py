@@ -71,7 +71,7 @@ def run(arguments):
     if arguments.calibrate is not None and UNKNOWN in found.class_names:
         raise ValueError(f"With --calibrate no class can be named {UNKNOWN!r}: rename its folder")
     import_keras()
-    from kmeta.few_shot import FewShotClassifier
+    from kmeta.few_shot.few_shot_classifier import FewShotClassifier
 
     classifier = FewShotClassifier.from_directory(
         arguments.folder,

@@ -55,12 +55,12 @@ def _opened(path):
         bundle = load_bundle(path)
         return bundle.answers, bundle
     classifier = load_classifier(path)
-    from kmeta import trust
+    from kmeta.learners.scoring import scores, softmax
 
     def answers(images):
         logits = np.asarray(classifier.logits(images))
-        probabilities = trust.softmax(logits / classifier.temperature)
-        return probabilities, trust.scores(logits, classifier.temperature, classifier.familiarity)
+        probabilities = softmax(logits / classifier.temperature)
+        return probabilities, scores(logits, classifier.temperature, classifier.familiarity)
 
     return answers, classifier
 
@@ -71,7 +71,7 @@ def load_classifier(path):
 
     check_loadable(path)
     import_keras()
-    from kmeta.classifier import Classifier
+    from kmeta.learners.classifier import Classifier
     from kmeta.runs.loading import load
 
     classifier = load(path)

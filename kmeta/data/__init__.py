@@ -8,17 +8,8 @@ import functools
 import importlib
 import inspect
 
-__all__ = [
-    "Dataset",
-    "Episodes",
-    "Limits",
-    "SequenceEpisodes",
-    "SinusoidEpisodes",
-    "VerificationPairs",
-    "from_arrays",
-    "from_directory",
-    "load",
-]
+from kmeta import lazy
+
 _HOMES = {
     "Dataset": "dataset",
     "Episodes": "episodes",
@@ -29,6 +20,9 @@ _HOMES = {
     "from_arrays": "dataset",
     "from_directory": "directory",
 }
+__getattr__, __dir__, __all__ = lazy.names(
+    __name__, {name: f"kmeta.data.{home}" for name, home in _HOMES.items()}, own=["load"]
+)
 _SOURCES = {"cifar-fs": "cifar_fs", "glyphs": "glyphs", "omniglot": "omniglot"}
 
 
@@ -72,15 +66,3 @@ def _source(name):
             f"Received: name={name!r}"
         )
     return importlib.import_module(f"kmeta.data.{_SOURCES[name]}").load
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"kmeta.data.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'kmeta.data' has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__

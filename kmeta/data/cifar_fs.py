@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeta.data.checks import one_of
+from kmeta.checks import one_of
 from kmeta.data.dataset import Dataset
 from kmeta.data.files import FileTree, decode, find, places
 from kmeta.data.pixels import plain, stack, to_array

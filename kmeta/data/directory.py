@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmeta.data.checks import one_of, true_or_false
+from kmeta.checks import one_of, true_or_false
 from kmeta.data.dataset import Dataset
 from kmeta.data.files import LIMITS, FileTree, decode
 from kmeta.data.pixels import plain, side_lengths, stack, to_array

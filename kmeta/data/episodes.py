@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.data.dataset import Dataset
 from kmeta.data.sampler import TURNS, Sampler
 from kmeta.data.stream import EpisodeStream

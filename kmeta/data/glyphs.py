@@ -8,7 +8,7 @@ earlier one begins, ends or passes, or apart; a drawer repeats it with an unstea
 
 import numpy as np
 
-from kmeta.data.checks import one_of, seed_number, whole_number
+from kmeta.checks import one_of, seed_number, whole_number
 from kmeta.data.dataset import Dataset
 
 SIDE = 105

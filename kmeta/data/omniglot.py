@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from kmeta.checks import one_of, seed_number, true_or_false, whole_number
 from kmeta.data import split_lists, tfds_source
-from kmeta.data.checks import one_of, seed_number, true_or_false, whole_number
 from kmeta.data.dataset import Dataset
 from kmeta.data.files import FileTree, decode, find, places
 

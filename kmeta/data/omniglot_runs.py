@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmeta.data.checks import true_or_false, whole_number
+from kmeta.checks import true_or_false, whole_number
 from kmeta.data.files import FileTree, decode, find, places
 from kmeta.data.omniglot import SIDE, shrink
 

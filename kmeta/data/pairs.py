@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmeta.data.checks import true_or_false, whole_number
+from kmeta.checks import true_or_false, whole_number
 from kmeta.data.dataset import Dataset
 from kmeta.data.distortions import NUMBERS, distort, draw_affine
 from kmeta.data.sampler import TURNS, pick, random_rows

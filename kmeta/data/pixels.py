@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 
 
 def side_lengths(size):

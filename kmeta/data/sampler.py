@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmeta.data.checks import seed_number, true_or_false, whole_number
+from kmeta.checks import seed_number, true_or_false, whole_number
 
 TURNS = 4
 

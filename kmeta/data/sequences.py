@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from kmeta.data.checks import one_of, true_or_false, whole_number
+from kmeta.checks import one_of, true_or_false, whole_number
 from kmeta.data.distortions import distort, draw_turn_and_shift
 from kmeta.data.episodes import Episodes
 from kmeta.data.sampler import pick, random_rows
+from kmeta.data.strings import LABELS, STRINGS, letters, one_hot
 from kmeta.episode import Sequence
-from kmeta.strings import LABELS, STRINGS, letters, one_hot
 
 
 class SequenceEpisodes(Episodes):

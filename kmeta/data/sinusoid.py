@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.data.sampler import random_rows
 from kmeta.data.stream import EpisodeStream
 from kmeta.episode import Episode, Support

@@ -2,7 +2,7 @@
 
 import keras
 
-from kmeta.data.checks import seed_number, whole_number
+from kmeta.checks import seed_number, whole_number
 
 
 class EpisodeStream(keras.utils.PyDataset):

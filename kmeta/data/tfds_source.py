@@ -6,7 +6,7 @@ import urllib.request
 import numpy as np
 from PIL import Image
 
-from kmeta.data.checks import one_of
+from kmeta.checks import one_of
 from kmeta.data.dataset import from_arrays
 from kmeta.data.pixels import side_lengths, stack, to_array
 

@@ -5,8 +5,8 @@ import pathlib
 
 import numpy as np
 
+from kmeta.data.images import to_float
 from kmeta.exporting import manifest as manifests
-from kmeta.images import to_float
 
 
 def verify_bundle(directory):

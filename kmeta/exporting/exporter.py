@@ -6,8 +6,8 @@ import pathlib
 
 import numpy as np
 
+from kmeta.data.images import to_float
 from kmeta.exporting import int8, manifest, parity, place
-from kmeta.images import to_float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _write(classifier, images, folder):
 
 
 def _check_classifier(classifier):
-    from kmeta.classifier import Classifier
+    from kmeta.learners.classifier import Classifier
     from kmeta.learners.meta_learner import MetaLearner
 
     if isinstance(classifier, MetaLearner):

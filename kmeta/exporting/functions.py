@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from kmeta.classifier import UNKNOWN
 from kmeta.exporting import encoded, portable
+from kmeta.learners.classifier import UNKNOWN
 
 
 class Functions:

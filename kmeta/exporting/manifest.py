@@ -32,11 +32,11 @@ import json
 import pathlib
 import platform
 
+from kmeta.data.images import SCALING
 from kmeta.exporting import parity
 from kmeta.exporting.place import FORMAT
-from kmeta.images import SCALING
 
-UNKNOWN = "unknown"  # `kmeta.classifier.UNKNOWN`, without loading Keras
+UNKNOWN = "unknown"  # `kmeta.learners.classifier.UNKNOWN`, without loading Keras
 FORMAT_VERSION = 2
 _KEYS = {
     "input": dict,

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kmeta.layers.checks import is_finite, positive
+from kmeta.checks import is_finite, positive
 from kmeta.ops import memory as lrua
 
 EMPTY = 1e-6  # what the memory holds at the start of a sequence

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from kmeta.classifier import Classifier
+from kmeta.data.images import to_float
 from kmeta.episode import Episode, Support
-from kmeta.images import to_float
+from kmeta.learners.classifier import Classifier
 from kmeta.learners.labels import labels_and_names
 
 

@@ -2,8 +2,8 @@
 
 Every function writes a PNG file, whole or not at all, or returns the PNG as bytes where it is
 given no path; `IPython.display.Image(...)` shows them in a notebook. The numbers behind the
-pictures can be had without them: `kmeta.calibration`, `kmeta.confusion`, `principal_plane`,
-`MatchingNetwork.attention`, `MemoryAugmentedNetwork.memory_weights`.
+pictures can be had without them: `kmeta.evaluation.reliability` and `confusion_matrix`,
+`principal_plane`, `MatchingNetwork.attention`, `MemoryAugmentedNetwork.memory_weights`.
 
 Names load on first use, and matplotlib with them.
 """

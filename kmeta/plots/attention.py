@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.learners.metric.matching import MatchingNetwork
 from kmeta.plots.paper import FRAME, INK, PAPER, SHADES, figure, names_of, short
 

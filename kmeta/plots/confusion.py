@@ -14,7 +14,7 @@ def draw_confusion(matrix, path=None, class_names=None):
     Shades are shares of a row, numbers are counts, which are left out where there are many classes.
 
     Args:
-        matrix: int `[classes, classes]`, as `kmeta.confusion` counts it.
+        matrix: int `[classes, classes]`, as `kmeta.evaluation.confusion` counts it.
         path: of the PNG file, written whole or not at all; None returns the PNG as bytes.
         class_names: of the rows; None writes their numbers. The end of a long name is written.
 

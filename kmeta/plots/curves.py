@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.plots.paper import COLOURS, FAINT, INK, figure
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.plots.paper import BAND, FAINT, FRAME, INK, PAPER, RIGHT, WRONG, check, finish, names_of
 
 TILE = 64

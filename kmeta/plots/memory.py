@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.plots.paper import COLOURS, SHADES, WRONG, figure
 
 PARTS = (("write", "written"), ("read", "read"), ("usage", "usage"))

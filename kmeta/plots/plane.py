@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.plots.paper import COLOURS, FAINT, INK, PAPER, WRONG, figure, names_of, short
 

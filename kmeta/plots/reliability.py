@@ -1,6 +1,6 @@
 """A reliability diagram: whether a learner is as often right as it is sure."""
 
-from kmeta.calibration import reliability
+from kmeta.evaluation.calibration import reliability
 from kmeta.plots.paper import COLOURS, FAINT, INK, figure
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from kmeta import plots
-from kmeta.confusion import confusion_over_episodes
+from kmeta.evaluation.confusion import confusion_over_episodes
 from kmeta.layers import MemoryCell
 from kmeta.learners.metric.matching import MatchingNetwork
 from kmeta.learners.metric.metric_learner import MetricLearner

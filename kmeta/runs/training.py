@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 
 import kmeta
-from kmeta.evaluation import evaluate
+from kmeta.evaluation.score import evaluate
 from kmeta.ops import differentiation
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
@@ -90,7 +90,7 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
 
 
 def score_record(score):
-    """Return a `kmeta.evaluation.Score` as JSON values."""
+    """Return a `kmeta.evaluation.score.Score` as JSON values."""
     record = dataclasses.asdict(score)
     if not math.isfinite(score.interval):
         record["interval"] = None

@@ -65,7 +65,7 @@ def test_options_of_the_pictures_are_those_of_training(finished, capsys):
     lines = run.evaluations_path.read_text().splitlines()
     hashes = [json.loads(line)["runs_sha256"] for line in lines]
     learner = kmeta.load(run.path)
-    from kmeta.one_shot_runs import omniglot_one_shot
+    from kmeta.evaluation.one_shot_runs import omniglot_one_shot
 
     expected = [
         omniglot_one_shot(learner, run.config["data_dir"], antialias=True, invert=invert)

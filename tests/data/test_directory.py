@@ -170,7 +170,7 @@ def test_refuses_different_sizes(write_tree, fruit, encode):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": -3}, "`size` must be an integer of at least 1.*size=-3"),
+        ({"size": -3}, "`size` must be a positive integer.*size=-3"),
         ({"channels": 4}, r"`channels` must be one of \[None, 1, 3\].*channels=4"),
         ({"skip_unreadable": "no"}, "`skip_unreadable` must be True or False"),
         ({"limits": 5}, "`limits` must be Limits"),

@@ -107,9 +107,9 @@ def test_episodes(val):
     ("options", "message"),
     [
         ({"split": "all"}, r"`split` must be one of \['train', 'val', 'test'\].*'all'"),
-        ({"size": 0}, "`size` must be an integer of at least 1"),
-        ({"drawers": 0}, "`drawers` must be an integer of at least 1"),
-        ({"seed": -1}, "`seed` must be an integer of at least 0"),
+        ({"size": 0}, "`size` must be a positive integer"),
+        ({"drawers": 0}, "`drawers` must be a positive integer"),
+        ({"seed": -1}, "`seed` must be an integer from 0"),
     ],
 )
 def test_refuses(options, message):

@@ -309,11 +309,11 @@ class TestDownload:
     ("options", "message"),
     [
         ({"split": "dev"}, r"`split` must be one of \['train', .*split='dev'"),
-        ({"size": 0}, "`size` must be an integer of at least 1"),
+        ({"size": 0}, "`size` must be a positive integer"),
         ({"size": (28, 28)}, "`size` must be an integer"),
         ({"antialias": "both"}, "`antialias` must be one of"),
         ({"invert": "no"}, "`invert` must be True or False"),
-        ({"seed": -1}, "`seed` must be an integer of at least 0"),
+        ({"seed": -1}, "`seed` must be an integer from 0"),
         ({"download": None}, "`download` must be True or False"),
     ],
 )

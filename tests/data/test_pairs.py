@@ -159,7 +159,7 @@ def test_pairs_repeat_and_go_on(alphabets):
     [
         (
             {"batch_size": 0},
-            "`batch_size` must be an integer of at least 1. Received: batch_size=0",
+            "`batch_size` must be a positive integer. Received: batch_size=0",
         ),
         ({"steps": 0}, "`steps` must be an integer"),
         ({"seed": -1}, "`seed` must be an integer"),

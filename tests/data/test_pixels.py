@@ -80,5 +80,5 @@ def test_side_lengths():
     assert side_lengths(28) == (28, 28)
     assert side_lengths((20, 30)) == (20, 30)
     for wrong in (0, "28", (1, 2, 3), (0, 5), 2.5):
-        with pytest.raises(ValueError, match="`size` must be an integer of at least 1"):
+        with pytest.raises(ValueError, match="`size` must be a positive integer"):
             side_lengths(wrong)

@@ -100,7 +100,7 @@ def test_distortions_turn_and_shift():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"instances": 0}, "`instances` must be an integer of at least 1. Received: instances=0"),
+        ({"instances": 0}, "`instances` must be a positive integer. Received: instances=0"),
         ({"instances": 7}, "has 6 images, but shot 7 and query 0 need 7"),
         ({"way": 13}, "`way` must be at most the number of classes, which is 12"),
         ({"labels": "text"}, "`labels` must be one of"),

@@ -51,5 +51,5 @@ def test_as_dataset():
 
 @pytest.mark.parametrize("name", ["shot", "query", "tasks_per_step"])
 def test_refuses(name):
-    with pytest.raises(ValueError, match=f"`{name}` must be an integer of at least 1.*{name}=0"):
+    with pytest.raises(ValueError, match=f"`{name}` must be a positive integer.*{name}=0"):
         SinusoidEpisodes(**{name: 0})

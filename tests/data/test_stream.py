@@ -38,7 +38,7 @@ def test_a_bare_stream_draws_nothing():
 
 def test_streams_share_their_checks():
     for kind in (Numbers, SinusoidEpisodes):
-        with pytest.raises(ValueError, match="`steps` must be an integer of at least 1.*steps=-1"):
+        with pytest.raises(ValueError, match="`steps` must be a positive integer.*steps=-1"):
             kind(steps=-1)
         with pytest.raises(ValueError, match="`seed` must be an integer"):
             kind(seed=1.0)

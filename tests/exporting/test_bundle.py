@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import kmeta
+from kmeta.data.images import SCALING
 from kmeta.exporting import load_bundle, verify_bundle
 
 
@@ -26,7 +27,7 @@ def test_manifest_says_what_is_there(exported, classifier):
     assert manifest["class_names"] == ["ant", "bee", "cat", "dög", "eel"]
     assert manifest["input"]["shape"] == [None, 28, 28, 1]
     assert (manifest["input"]["name"], manifest["input"]["dtype"]) == ("images", "float32")
-    assert manifest["input"]["scaling"] == kmeta.images.SCALING
+    assert manifest["input"]["scaling"] == SCALING
     assert manifest["output"]["shape"] == [None, 5]
     parity = manifest["parity"]
     assert parity["saved_model"] == report.saved_model_difference

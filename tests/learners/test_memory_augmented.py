@@ -8,9 +8,9 @@ from keras import ops
 
 import kmeta
 from kmeta import Episode, Sequence, Support
+from kmeta.data.strings import STRINGS, letters, one_hot
 from kmeta.layers import MemoryCell
 from kmeta.learners.memory.memory_augmented import LabelAccuracy
-from kmeta.strings import STRINGS, letters, one_hot
 
 WAY, FEATURES, UNITS, SLOTS, WIDTH, HEADS = 3, 4, 6, 5, 4, 2
 rng = np.random.default_rng(11)

@@ -57,7 +57,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
     many = len(COLOURS) + 1
     with pytest.raises(ValueError, match=f"at most {many - 1} curves. Received: {many}"):
         draw_curves(episode, y, dict.fromkeys(range(many), y), path, tasks=1)
-    with pytest.raises(ValueError, match="`tasks` must be an integer of at least 1 and at most 1"):
+    with pytest.raises(ValueError, match="`tasks` must be an integer from 1 to 1"):
         draw_curves(episode, y, {}, path)
     with pytest.raises(ValueError, match="must end in .png"):
         draw_curves(episode, y, {}, tmp_path / "a.jpg", tasks=1)

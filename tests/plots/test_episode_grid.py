@@ -174,7 +174,7 @@ def test_refuses(flat, tmp_path):
         draw_episode(episode, query_y, tmp_path / "missing" / "a.png")
     with pytest.raises(ValueError, match="`class_names` must have 5 names, .* Received: 3"):
         draw_episode(episode, query_y, path, ["a", "b", "c"])
-    with pytest.raises(ValueError, match="`task` must be an integer of at least 0 and at most 0"):
+    with pytest.raises(ValueError, match="`task` must be an integer from 0 to 0"):
         draw_episode(episode, query_y, path, task=1)
     with pytest.raises(ValueError, match=r"`query_y` must have the shape \(1, 10\).*\(1, 9\)"):
         draw_episode(episode, query_y[:, :9], path)

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from kmeta.checks import true_or_false
+from kmeta.data.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 from kmeta.episode import Episode, Sequence
-from kmeta.layers.checks import true_or_false
 from kmeta.layers.memory_cell import MemoryCell
 from kmeta.learners.meta_learner import MetaLearner, restored
 from kmeta.ops.attention import valid_items
-from kmeta.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 
 BASELINE_UNITS = 200
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kmeta.layers.checks import true_or_false, whole_number
+from kmeta.checks import true_or_false, whole_number
 from kmeta.layers.learned_optimizer import LearnedOptimizer
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
 from kmeta.ops import differentiation

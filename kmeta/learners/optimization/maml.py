@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kmeta.layers.checks import is_finite, positive, true_or_false, whole_number
+from kmeta.checks import is_finite, positive, true_or_false, whole_number
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_squared_error

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from kmeta.checks import positive, whole_number
 from kmeta.episode import Support
-from kmeta.layers.checks import positive, whole_number
 from kmeta.learners.optimization.gradient_learner import GradientLearner, assign
 from kmeta.ops import differentiation
 from kmeta.ops.adam import adam_step

@@ -1,11 +1,37 @@
 import numpy as np
 import pytest
 
-from kmeta.calibration import expected_calibration_error, reliability
+from kmeta.evaluation.calibration import expected_calibration_error, fit_temperature, reliability
+from kmeta.learners.scoring import softmax
 
 # Five predictions of three classes; confidences 0.5, 0.7, 0.8, 0.9, 1; right, wrong, right x 3.
 PROBABILITIES = [[0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.05, 0.9, 0.05], [0, 0, 1]]
 LABELS = [0, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("true", [0.3, 1.0, 4.0])
+def test_temperature_of_answers_drawn_with_it(true):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20000, 5)) * 3
+    labels = [rng.choice(5, p=p) for p in softmax(logits / true)]
+    assert fit_temperature(logits, labels) == pytest.approx(true, rel=0.05)
+    assert fit_temperature(logits + 7, labels) == pytest.approx(true, rel=0.05)
+
+
+def test_temperature_of_few_right_answers():
+    """By a grid: finite, as one more of each kind is assumed (Platt 1999)."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(12) % 3
+    logits = 4 * np.eye(3)[labels] + rng.normal(size=(12, 3))
+    assert (logits.argmax(-1) == labels).all()
+    grid = np.exp(np.linspace(-3, 3, 3001))
+    losses = []
+    for temperature in grid:
+        log_p = np.log(softmax(logits / temperature))
+        right = log_p[np.arange(12), labels]
+        losses.append(-(13 / 14 * right + 1 / 14 / 2 * (log_p.sum(-1) - right)).sum())
+    best = grid[np.argmin(losses)]
+    assert fit_temperature(logits, labels) == pytest.approx(best, rel=0.005)
 
 
 def test_worked_by_hand():

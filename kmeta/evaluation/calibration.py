@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_WIDEST = 6.0  # of log temperature, to either side
+
 
 class Reliability(NamedTuple):
     """Predictions in bins of equal width by their confidence, the largest probability.
@@ -63,6 +65,38 @@ def reliability(probabilities, labels, bins=15):
         for x in (confidence, right)
     ]
     return Reliability(edges, count, *means)
+
+
+def fit_temperature(logits, labels):
+    """The temperature under which the true classes are likeliest (Guo et al. 2017, section 4.2).
+
+    `argmin_T sum_i -log softmax(logits_i / T)[y_i]`. Each true class gets `(n + 1) / (n + 2)` of
+    the target and the others the rest, as Platt (1999) has it: without, few predictions that are
+    all right would have the temperature 0.
+
+    Args:
+        logits: `[n, way]`.
+        labels: int `[n]`, the true classes.
+    """
+    logits, labels = np.asarray(logits, "float64"), np.asarray(labels)
+    n, way = logits.shape
+    target = np.full((n, way), 1 / (n + 2) / (way - 1))
+    target[np.arange(n), labels] = (n + 1) / (n + 2)
+    logits = logits - logits.max(axis=-1, keepdims=True)
+
+    def loss(log_temperature):
+        scaled = logits / np.exp(log_temperature)
+        return -(target * scaled).sum(-1).mean() + np.log(np.exp(scaled).sum(-1)).mean()
+
+    low, high = -_WIDEST, _WIDEST  # the loss is convex in 1 / T, so it has one minimum
+    golden = (np.sqrt(5) - 1) / 2
+    for _ in range(60):
+        left, right = high - golden * (high - low), low + golden * (high - low)
+        if loss(left) < loss(right):
+            high = right
+        else:
+            low = left
+    return float(np.exp((low + high) / 2))
 
 
 def _check(probabilities, labels, bins):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops, tree
 
-from kmeta.layers.checks import is_finite
+from kmeta.checks import is_finite
 
 UNKNOWN = "unknown"  # the label of an image whose score is below the threshold
 CERTAIN = (0.0, 100.0)  # slope and offset whose sigmoid is 1

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from kmeta import backbones, held_out, trust
 from kmeta import weights as packaged
-from kmeta.classifier import CERTAIN, UNKNOWN
-from kmeta.data.checks import whole_number
+from kmeta.checks import whole_number
 from kmeta.data.dataset import Dataset
 from kmeta.data.directory import read_classes
 from kmeta.data.files import LIMITS
 from kmeta.data.pictures import coloured, picture, warn_of_duplicates
 from kmeta.data.pixels import fitted
+from kmeta.few_shot import backbones, left_out
+from kmeta.few_shot.estimates import LeaveOneOut, calibration
+from kmeta.learners.classifier import CERTAIN, UNKNOWN
 from kmeta.learners.labels import plain_labels
+from kmeta.learners.scoring import scores as scores_of
+from kmeta.learners.scoring import softmax
 
 DEFAULT = "prototypical-omniglot"
 BATCH = 64  # images looked at together
@@ -25,13 +28,13 @@ class FewShotClassifier:
     """A classifier of a user's own classes that grows, and knows how far it can be trusted.
 
     Nothing is trained: a backbone that stays as it is looks at the pictures, and its learner adapts
-    to them (see `kmeta.backbones.learner_of`). Learners of the metric family take more classes and
+    to them (see `kmeta.few_shot.learner_of`). Learners of the metric family take more classes and
     pictures at any time, exactly as if they had been there from the start.
 
     Args:
         images: pictures of the classes, as for `predict`.
         labels: for each the name of its class, or an integer from 0 on.
-        backbone, weights, size: see `kmeta.backbones.learner_of`.
+        backbone, weights, size: see `kmeta.few_shot.learner_of`.
         class_names: names of classes 0, 1, ... Default: the names in `labels`, sorted.
         invert: True swaps dark and light, for a backbone that learned from light strokes on dark;
             None does so where the backbone is the name of one that came with the package and the
@@ -134,7 +137,7 @@ class FewShotClassifier:
         Raises:
             FileNotFoundError, ValueError: if a picture is absent, unreadable or of another form.
         """
-        return trust.softmax(self._logits(images) / self.temperature)
+        return softmax(self._logits(images) / self.temperature)
 
     def label(self, images):
         """`(labels, scores)`: the likeliest class of each image, or "unknown", and its score.
@@ -143,7 +146,7 @@ class FewShotClassifier:
         `calibrate` has fitted that. images: see `predict`.
         """
         logits = self._logits(images)
-        scores = trust.scores(logits, self.temperature, self.familiarity)
+        scores = scores_of(logits, self.temperature, self.familiarity)
         labels = [
             self.class_names[index] if score >= self.threshold else UNKNOWN
             for index, score in zip(logits.argmax(axis=-1), scores, strict=True)
@@ -186,7 +189,7 @@ class FewShotClassifier:
         self._adapt(self._images[kept], labels - (labels > label), names)
 
     def leave_one_out(self):
-        """How well each picture is told by all the others: a `kmeta.trust.LeaveOneOut`.
+        """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
 
         An estimate of the accuracy on new pictures from the support images alone; a little low, as
         each class has one picture less. A class's only picture cannot be told.
@@ -200,8 +203,8 @@ class FewShotClassifier:
                 "Leaving one picture out needs a class with at least two. "
                 f"Received: classes with {self.counts.tolist()} pictures"
             )
-        logits = held_out.one(self.learner, self._images, self._labels, queries)
-        return trust.LeaveOneOut.of(logits, self._labels[queries], queries, self.class_names)
+        logits = left_out.one(self.learner, self._images, self._labels, queries)
+        return LeaveOneOut.of(logits, self._labels[queries], queries, self.class_names)
 
     def calibrate(self, data=None, keep=0.95, episodes=200, seed=0):
         """Fit `temperature`, so that probabilities mean what they say, and `familiarity` and
@@ -218,7 +221,7 @@ class FewShotClassifier:
             seed: of these tasks.
 
         Returns:
-            A `kmeta.trust.Calibration`.
+            A `kmeta.few_shot.Calibration`.
 
         Raises:
             ValueError: if an argument is out of range, there are too few classes or pictures, a
@@ -235,11 +238,11 @@ class FewShotClassifier:
         if UNKNOWN in self.class_names:
             raise ValueError(f"What is called {UNKNOWN!r} must not be a class: rename it first")
         if data is None:
-            tests = fits = held_out.classes(self.learner, self._images, self._labels)
+            tests = fits = left_out.classes(self.learner, self._images, self._labels)
         else:
             way, shot = len(self.class_names), int(np.median(self.counts))
-            fits, tests = held_out.drawn(self.learner, data, way, shot, episodes, seed)
-        found = trust.calibration(fits, tests, self.temperature, keep)
+            fits, tests = left_out.drawn(self.learner, data, way, shot, episodes, seed)
+        found = calibration(fits, tests, self.temperature, keep)
         self.temperature, self.threshold = found.temperature, found.threshold
         self.familiarity = found.familiarity
         return found

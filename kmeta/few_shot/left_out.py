@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
+from kmeta.data.images import to_float
 from kmeta.data.sampler import Sampler
 from kmeta.episode import Support
-from kmeta.images import to_float
 from kmeta.learners.metric.metric_learner import MetricLearner
 
 _IMAGES = 256  # images embedded at once

@@ -10,7 +10,7 @@ from PIL import Image
 
 import kmeta
 from kmeta.data.omniglot_runs import load_runs
-from kmeta.one_shot_runs import (
+from kmeta.evaluation.one_shot_runs import (
     OneShotResult,
     hausdorff_one_shot,
     ink_points,

@@ -11,8 +11,8 @@ import tensorflow as tf
 from PIL import Image
 
 import kmeta
-from kmeta import held_out
 from kmeta.data.pixels import fitted, plain
+from kmeta.few_shot import left_out
 
 SIZE = 16
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -79,7 +79,7 @@ def test_one_left_out_is_one_that_was_never_there(make, drawings):
     images, labels = drawings
     learner = make()
     queries = np.array([0, 7, 20])
-    found = held_out.one(learner, images, labels, queries)
+    found = left_out.one(learner, images, labels, queries)
     for query, logits in zip(queries, found, strict=True):
         others = np.arange(len(images)) != query
         expected = learner.adapt(images[others], labels[others]).logits(images[query][None])
@@ -109,7 +109,7 @@ def test_only_pictures_of_a_class_cannot_be_left_out(learner, drawings):
 
 def test_a_class_left_out_is_unknown(learner, drawings):
     images, labels = drawings
-    found = held_out.classes(learner, images, labels)
+    found = left_out.classes(learner, images, labels)
     expected = []
     for label in range(4):
         others = labels != label
@@ -118,7 +118,7 @@ def test_a_class_left_out_is_unknown(learner, drawings):
     np.testing.assert_allclose(found.unknown, np.concatenate(expected), atol=1e-4)
     assert len(found.logits) == len(found.labels) == len(images)
     with pytest.raises(ValueError, match="three classes"):
-        held_out.classes(learner, images[labels < 2], labels[labels < 2])
+        left_out.classes(learner, images[labels < 2], labels[labels < 2])
 
 
 def test_tasks_drawn_from_other_classes(learner):
@@ -127,7 +127,7 @@ def test_tasks_drawn_from_other_classes(learner):
     data = kmeta.data.from_arrays(
         rng.integers(0, 256, (48, SIZE, SIZE, 1)).astype("uint8"), np.arange(48) % 8
     )
-    first, second = held_out.drawn(learner, data, way=3, shot=2, episodes=4, seed=9)
+    first, second = left_out.drawn(learner, data, way=3, shot=2, episodes=4, seed=9)
     assert first.logits.shape == second.logits.shape == (2 * 3 * 4, 3)
     assert first.unknown.shape == (2 * 3 * 4, 3)
     episode, query_y = kmeta.Episodes(data, 6, 2, 4, steps=4, seed=9)[2]
@@ -140,7 +140,7 @@ def test_tasks_drawn_from_other_classes(learner):
     np.testing.assert_allclose(first.unknown[12:], expected[~mine], atol=1e-4)
     assert list(first.labels[12:]) == list(query_y[0][mine])
     with pytest.raises(ValueError, match="four classes at least"):
-        held_out.drawn(learner, data.subset([0, 1, 2]), 3, 2, 4, 9)
+        left_out.drawn(learner, data.subset([0, 1, 2]), 3, 2, 4, 9)
 
 
 def test_growing_is_exact(learner, drawings):

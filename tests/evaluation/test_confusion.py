@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import kmeta
-from kmeta.confusion import confusion_matrix, confusion_over_episodes
+from kmeta.evaluation.confusion import confusion_matrix, confusion_over_episodes
 
 rng = np.random.default_rng(3)
 # Classes c and d lie close together, so that they are confused.

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kmeta
-from kmeta import backbones
+from kmeta.few_shot import backbones
 
 
 @pytest.mark.parametrize("family", ["mobilenet_v2", "vgg16", "densenet", "efficientnet_v2"])

@@ -1,0 +1,55 @@
+"""Checks of arguments: the only ones. Each returns the value in plain form, or raises ValueError.
+
+Numbers of NumPy count as numbers, its booleans as booleans; a boolean is no number.
+"""
+
+import math
+import numbers
+
+import numpy as np
+
+
+def whole_number(name, value, least=1, most=None):
+    """Return `value` as int, or raise ValueError unless it is an integer in `[least, most]`."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
+    if not whole or value < least or (most is not None and value > most):
+        kind = f"an integer from {least} to {most}" if most is not None else "a positive integer"
+        kind = f"an integer of at least {least}" if most is None and least != 1 else kind
+        raise ValueError(f"Argument `{name}` must be {kind}. Received: {name}={value!r}")
+    return int(value)
+
+
+def positive(name, value):
+    """Return `value` as float, or raise ValueError unless it is a finite number above 0."""
+    if not is_finite(value) or value <= 0:
+        raise ValueError(
+            f"Argument `{name}` must be a positive, finite number. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def true_or_false(name, value):
+    """Return `value` as bool, or raise ValueError unless it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"Argument `{name}` must be True or False. Received: {name}={value!r}")
+    return bool(value)
+
+
+def one_of(name, value, choices):
+    """Return `value`, or raise ValueError unless it is one of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"Argument `{name}` must be one of {list(choices)}. Received: {name}={value!r}"
+        )
+    return value
+
+
+def seed_number(value):
+    """Return `value` as int, or raise ValueError unless it is an int in `[0, 2**32)`."""
+    return whole_number("seed", value, least=0, most=2**32 - 1)
+
+
+def is_finite(value):
+    """Whether `value` is a number, and neither infinite nor NaN."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    return number and math.isfinite(value)

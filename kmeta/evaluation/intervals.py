@@ -1,0 +1,15 @@
+"""Confidence intervals. Plain NumPy."""
+
+import numpy as np
+
+
+def wilson_interval(hits, count):
+    """The 95 % interval of a share, `(low, high)` (Wilson 1927), right also near 0 and 1.
+
+    hits, count: how many of how many.
+    """
+    z = 1.96
+    share, square = hits / count, z * z / count
+    centre = (share + square / 2) / (1 + square)
+    half = z * np.sqrt(share * (1 - share) / count + square / count / 4) / (1 + square)
+    return max(0.0, float(centre - half)), min(1.0, float(centre + half))

@@ -1,0 +1,45 @@
+"""What a classifier tells about itself, against loops."""
+
+import numpy as np
+import pytest
+
+from kmeta.evaluation.open_set import auroc, fit_familiarity
+from kmeta.few_shot.estimates import LeaveOneOut, calibration
+from kmeta.learners.scoring import softmax
+
+
+def test_leave_one_out_names_what_is_confused():
+    answers = np.array([0, 1, 1, 1, 2, 0])
+    labels = np.array([0, 0, 0, 1, 2, 2])
+    found = LeaveOneOut.of(np.eye(3)[answers], labels, np.arange(6), ["a", "b", "c"])
+    assert found.accuracy == 0.5
+    assert found.confused() == [("a", "b", 2)]
+    assert found.confused(least=1) == [("a", "b", 2), ("c", "a", 1)]
+    assert "50.0 % (95 % interval 18.8 to 81.2, 6 pictures)" in str(found)
+
+
+def test_calibration_is_measured_on_the_other_half():
+    from kmeta.few_shot.left_out import Answers
+
+    rng = np.random.default_rng(4)
+
+    def answers(unknown):
+        logits = rng.normal(size=(4000, 4)) * 3
+        labels = np.array([rng.choice(4, p=p) for p in softmax(logits / 2)])
+        return Answers(logits, labels, unknown * rng.normal(size=(3000, 4)))
+
+    fits, tests = answers(0.1), answers(1.0)
+    found = calibration(fits, tests, before=1.0, keep=0.9)
+    assert found.temperature == pytest.approx(2, rel=0.1)
+    assert found.ece_after < 0.03 < found.ece_before
+    slope, offset = fit_familiarity(fits.logits.max(-1), fits.unknown.max(-1))
+    assert found.familiarity == (slope, offset)
+    known, unknown = (
+        softmax(x / found.temperature).max(-1) / (1 + np.exp(-slope * x.max(-1) - offset))
+        for x in (tests.logits, tests.unknown)
+    )
+    assert found.auroc == pytest.approx(auroc(known, unknown))
+    assert found.kept == np.mean(known >= found.threshold) == pytest.approx(0.9, abs=0.02)
+    assert found.refused == np.mean(unknown < found.threshold)
+    assert found.fpr == np.mean(unknown >= np.quantile(known, 0.05, method="higher"))
+    assert f"Temperature {found.temperature:.3g}: calibration error" in str(found)
