@@ -1,14 +1,13 @@
 """Who may import whom, read from the sources; docstrings; and that `import kmeta` is quick."""
 
 import ast
-import importlib
 import inspect
-import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from public_names import public_objects
 
 import kmeta
 
@@ -35,7 +34,6 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     | {"data", "recipes", "weights"},
 }
 LEARNER_BASES = {"kmeta.learners.meta_learner"}
-OTHER_MODULES = ("episode", "recipes", "report", "runs")  # public too
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -128,49 +126,6 @@ def run(code):
 def test_what_loads_without_tensorflow(module):
     code = f"import {module}, sys; print([n for n in ('tensorflow', 'keras') if n in sys.modules])"
     assert run(code).strip() == "[]"
-
-
-def public_modules():
-    """kmeta, its public modules, and all modules of those that name no public names."""
-    for name in ("kmeta", *(f"kmeta.{name}" for name in (*kmeta._MODULES, *OTHER_MODULES))):
-        module = importlib.import_module(name)
-        yield module
-        if not hasattr(module, "__all__"):
-            for part in pkgutil.iter_modules(getattr(module, "__path__", ())):
-                yield importlib.import_module(f"{name}.{part.name}")
-
-
-def public_names(module):
-    """`__all__`, or else what is defined in a module."""
-    if hasattr(module, "__all__"):
-        return module.__all__
-    return [
-        name
-        for name, thing in vars(module).items()
-        if not name.startswith("_") and getattr(thing, "__module__", None) == module.__name__
-    ]
-
-
-def public_objects():
-    """Public modules, their public names and the public methods of these, as (name, object)."""
-    for module in public_modules():
-        yield module.__name__, module
-        for name in public_names(module):
-            thing = getattr(module, name)
-            yield f"{module.__name__}.{name}", thing
-            if inspect.isclass(thing):
-                for attribute in own_attributes(thing):
-                    yield f"{module.__name__}.{name}.{attribute}", getattr(thing, attribute)
-
-
-def own_attributes(cls):
-    """Public methods and properties of a class that override nothing of Keras or Python."""
-    foreign = [base for base in cls.__mro__ if not base.__module__.startswith("kmeta")]
-    for attribute, value in vars(cls).items():
-        documentable = inspect.isroutine(value) or isinstance(value, property)
-        inherited = any(hasattr(base, attribute) for base in foreign)
-        if documentable and not inherited and not attribute.startswith("_"):
-            yield attribute
 
 
 def has_docstring(thing):
