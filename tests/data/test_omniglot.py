@@ -310,7 +310,7 @@ class TestDownload:
     [
         ({"split": "dev"}, r"`split` must be one of \['train', .*split='dev'"),
         ({"size": 0}, "`size` must be a positive integer"),
-        ({"size": (28, 28)}, "`size` must be an integer"),
+        ({"size": (28, 28)}, "`size` must be a positive integer"),
         ({"antialias": "both"}, "`antialias` must be one of"),
         ({"invert": "no"}, "`invert` must be True or False"),
         ({"seed": -1}, "`seed` must be an integer from 0"),

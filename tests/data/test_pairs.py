@@ -161,7 +161,7 @@ def test_pairs_repeat_and_go_on(alphabets):
             {"batch_size": 0},
             "`batch_size` must be a positive integer. Received: batch_size=0",
         ),
-        ({"steps": 0}, "`steps` must be an integer"),
+        ({"steps": 0}, "`steps` must be a positive integer"),
         ({"seed": -1}, "`seed` must be an integer"),
         ({"distortions": 1}, "`distortions` must be True or False. Received: distortions=1"),
         ({"rotations": "no"}, "`rotations` must be True or False"),
