@@ -20,6 +20,20 @@ RECIPES = [
         target=0.981,
         source="Vinyals et al. 2016, table 1",
     ),
+    # The learner that comes with the package: trained on the background alphabets alone.
+    Recipe(
+        name="matching-omniglot",
+        learner="matching",
+        learner_options={"scale": 30.0, "bn_mode": "running"},
+        data="omniglot",
+        rotations=True,
+        train=Tasks("background", way=60, shot=1, query=5, tasks_per_step=1, steps=100),
+        val=None,
+        test=Tasks("test", way=5, shot=1, query=15, steps=250, seed=2),
+        epochs=20,
+        learning_rate=1e-3,
+        halve_every=400,
+    ),
     Recipe(
         name="matching-fce-omniglot-5way-1shot",
         learner="matching",
