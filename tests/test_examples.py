@@ -1,4 +1,4 @@
-"""Every public class and function has an example in its docstring, and examples print what they say.
+"""Every public class and function has an example in its docstring, and it prints what it says.
 
 Examples are those of doctest (`>>>`). They find the names of their module, and `np`, `keras` and
 `kmeta`; they run in an empty folder, with the random numbers of seed 0. `...` stands for anything.
