@@ -34,7 +34,7 @@ setup(
     long_description_content_type="text/markdown",
     author="The kmeta authors",
     license="Apache-2.0",
-    license_files=["LICENSE"],
+    license_files=["LICENSE", "kmeta/weights/NOTICE"],
     keywords="few-shot meta-learning keras tensorflow onnx",
     classifiers=[
         "Development Status :: 4 - Beta",
@@ -49,7 +49,7 @@ setup(
     package_data={
         "kmeta": ["py.typed"],
         "kmeta.data": ["*.json", "*.npz"],
-        "kmeta.weights": ["*.json", "*.keras"],
+        "kmeta.weights": ["*.json", "*.keras", "*.npz", "NOTICE"],
     },
     python_requires=">=3.11,<3.14",
     install_requires=[

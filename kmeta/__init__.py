@@ -25,6 +25,7 @@ _HOMES = {
     "MetaNetwork": "kmeta.learners.memory.meta_network",
     "Pairs": "kmeta.episode",
     "PrototypicalNetwork": "kmeta.learners.metric.prototypical",
+    "R2D2": "kmeta.learners.metric.r2d2",
     "RelationNetwork": "kmeta.learners.metric.relation",
     "Reptile": "kmeta.learners.optimization.reptile",
     "SiameseNetwork": "kmeta.learners.metric.siamese",

@@ -184,3 +184,15 @@ def memory_step(x, state, weights, heads, decay, scale=1.0):
             reads[head] += read_weights[head, slot] * memory[slot]
             usage[slot] += read_weights[head, slot] + write_weights[head, slot]
     return np.concatenate([h, reads.ravel()]), (h, c, memory, reads, read_weights, usage)
+
+
+def ridge_scores(x, y, queries, lam):
+    """`[queries, way]` of ridge regression on centred unit vectors (Bertinetto et al. 2019)."""
+    x, y, queries = (np.asarray(a, "float64") for a in (x, y, queries))
+    x, queries = (a / np.linalg.norm(a, axis=-1, keepdims=True) for a in (x, queries))
+    mean = x.mean(0)
+    centred = x - mean
+    gram = centred @ centred.T
+    held_back = lam * np.trace(gram) / len(x) * np.eye(len(x))
+    solved = np.linalg.solve(gram + held_back, y - 1 / y.shape[-1])
+    return (queries - mean) @ centred.T @ solved

@@ -83,6 +83,7 @@ SPECIMENS = {
         ),
         sequence=True,
     ),
+    "R2D2": Specimen(lambda: kmeta.R2D2(kmeta.layers.Conv4(4))),
     "RelationNetwork": Specimen(
         lambda: kmeta.RelationNetwork(
             keras.layers.Conv2D(3, 3, strides=4, activation="relu"), kmeta.layers.RelationModule(4)

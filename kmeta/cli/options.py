@@ -19,6 +19,11 @@ LEARNER_OPTIONS = {
         "choices": ("max", "mean"),
         "help": "of a class with several shots: that of its likeliest support picture, or the mean",
     },
+    "lam": {
+        "type": positive,
+        "metavar": "X",
+        "help": "how much the ridge regression is held back, relative to the features' variance",
+    },
     "scale": {"type": positive, "metavar": "X", "help": "factor of distances or cosines"},
     "full_context": {
         "switch": True,

@@ -3,6 +3,7 @@
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.batch_normalization import BatchNormalization
 from kmeta.layers.conv4 import Conv4
+from kmeta.layers.efficientnet_lite import EfficientNetLite0
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
 from kmeta.layers.full_context import QueryContext, SupportContext
 from kmeta.layers.imagenet import ImageNetScaling
@@ -15,6 +16,7 @@ __all__ = [
     "AugmentedConvNet",
     "BatchNormalization",
     "Conv4",
+    "EfficientNetLite0",
     "ExampleFastWeights",
     "ImageNetScaling",
     "KochConvNet",

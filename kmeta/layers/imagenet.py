@@ -17,6 +17,8 @@ class ImageNetScaling(keras.layers.Layer):
         ValueError: if there is no such family.
     """
 
+    crop = 0.875  # of the shorter side of a photograph, as these networks were trained
+
     def __init__(self, family, **kwargs):
         super().__init__(**kwargs)
         module = getattr(keras.applications, str(family), None)

@@ -71,6 +71,11 @@ class Classifier(keras.Model):
         return self._get_learner()
 
     @property
+    def crop(self):
+        """What is taken of a photograph, see the learner."""
+        return self.learner.crop
+
+    @property
     def bn_mode(self):
         """The statistics by which batch normalisation works, see the learner."""
         return self.learner.deployed_bn_mode

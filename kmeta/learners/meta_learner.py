@@ -89,6 +89,16 @@ class MetaLearner(keras.Model):
             self.network.trainable = False
         self.built = True
 
+    @property
+    def crop(self):
+        """What is taken of a photograph: a share of its shorter side, a square in the middle, or
+        None for the whole picture, resized without regard to its proportions.
+
+        A layer of the network says so by its attribute `crop`, as `kmeta.layers.EfficientNetLite0`.
+        """
+        found = [getattr(layer, "crop", None) for layer in self.network._flatten_layers()]
+        return next((crop for crop in found if isinstance(crop, float)), None)
+
     def check_vectors(self):
         """Raise ValueError unless the network gives one vector of features for each image."""
         if len(self.feature_shape) != 1:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 import kmeta
 from kmeta import weights
@@ -12,7 +13,7 @@ from kmeta.runs.folder import Run, check_loadable
 def load(path):
     """Return a learner by name, that of a finished run, or the learner or classifier in a file.
 
-    path: name of a learner that comes with the package, such as "prototypical-omniglot" (see
+    path: name of a learner that comes with the package, such as "photos" (see
         `kmeta.weights.names()`), unless there is a file of that name; folder of a run, as
         `kmeta train` writes it; or a `.keras` file, as `learner.save("name.keras")` and
         `classifier.save("name.keras")` write it.
@@ -22,6 +23,8 @@ def load(path):
     """
     if path in weights.names() and not Path(path).exists():
         path = weights.path(path)
+        if path.suffix == ".npz":
+            return _photos(path)
     path = Path(path)
     check_loadable(path)
     path = Run(path).learner_path if path.is_dir() else path
@@ -30,3 +33,13 @@ def load(path):
         return keras.models.load_model(path)
     except Exception as error:  # whatever a damaged or foreign file makes Keras raise
         raise ValueError(f"Cannot load {path}: {type(error).__name__}: {error}") from error
+
+
+def _photos(path):
+    """`R2D2` on EfficientNet-Lite0 with the weights of an .npz file, which is not to be trained."""
+    network = kmeta.layers.EfficientNetLite0()
+    learner = kmeta.R2D2(network)
+    learner.build((224, 224, 3))
+    with np.load(path) as arrays:
+        network.load_arrays(dict(arrays))
+    return learner

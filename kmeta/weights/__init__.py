@@ -1,8 +1,12 @@
-"""Trained learners that come with the package: `<name>.keras`, and `<name>.json` about it.
+"""Trained learners that come with the package: a file for each, and `<name>.json` about it.
 
-Keys of the latter: `recipe`, all settings of the training, with its seed; `result`, what the run
-scored; `light_on_dark`, whether the pictures had light strokes; `sha256` and `size` of the file;
-`versions`. `benchmarks/pack_learner.py` writes both from a run.
+`photos` (photos.npz) looks at photographs: EfficientNet-Lite0, trained on ImageNet (Apache License
+2.0, see NOTICE). The others were trained by recipes of this package on Omniglot, for drawings.
+
+Keys of a .json file: `light_on_dark`, whether the pictures had light strokes; `sha256` and `size`
+of the file; and of those that were trained here `recipe`, all settings of the training, with its
+seed; `result`, what the run scored; `versions`. `benchmarks/pack_learner.py` writes these from a
+run.
 """
 
 import hashlib
@@ -31,13 +35,13 @@ def about(name):
 
 
 def path(name):
-    """Path of a learner's .keras file, once it is known to be as it was packed.
+    """Path of a learner's file, .keras or .npz, once it is known to be as it was packed.
 
     Raises:
         ValueError: if there is none of that name, or the file has changed.
     """
-    expected = about(name)["sha256"]
-    file = _FOLDER / f"{name}.keras"
-    if hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+    details = about(name)
+    file = _FOLDER / details.get("file", f"{name}.keras")
+    if hashlib.sha256(file.read_bytes()).hexdigest() != details["sha256"]:
         raise ValueError(f"{file} is damaged: install kmeta again")
     return file

@@ -1,0 +1,103 @@
+"""Ridge regression from features to classes, in closed form (Bertinetto et al. 2019)."""
+
+from keras import backend, ops
+
+from kmeta.ops.attention import valid_items
+from kmeta.ops.distances import unit_vectors
+
+STEPS = 20  # of Newton's method, enough for 100,000 items
+
+
+def ridge_regression(embedded, labels, lam):
+    """Mean and weights of a linear classifier of unit vectors (Bertinetto et al. 2019, equation 4).
+
+    With `x_i = f(x_i) / |f(x_i)|`, their mean `m`, the rows `x_i - m` as `X` and `n` items:
+
+    `W = X^T (X X^T + lam * trace(X X^T) / n * I)^-1 (Y - 1 / way)`
+
+    Scores of a query are `(x - m) W`, see `ridge_scores`. The form with a matrix of items by items
+    is taken where there are fewer of them than features, else the same with features by features.
+    Where their number is not known before a graph runs, which is so in exported ones, the inverse
+    comes from matrix products alone, see `newton_inverse`.
+
+    Args:
+        embedded: `[tasks, items, features]`, of any length.
+        labels: `[tasks, items, way]` one-hot; rows of zeros (padding) do not count.
+        lam: how much the weights are held back, relative to the mean squared length of the items
+            around their mean; above 0.
+
+    Returns:
+        `[tasks, features]` and `[tasks, features, way]`.
+
+    Raises:
+        ValueError: if the two do not hold the same number of items.
+
+    >>> x, y = ops.eye(3)[None], ops.eye(3)[None]
+    >>> mean, weights = ridge_regression(x, y, lam=0.5)
+    >>> ridge_scores(x, mean, weights)[0]
+    <tf.Tensor: ...
+    array([[ 0.5..., -0.25..., -0.25...],
+    ...
+    """
+    if len(embedded.shape) != 3 or len(labels.shape) != 3 or embedded.shape[1] != labels.shape[1]:
+        raise ValueError(
+            "Expected `embedded` of shape `[tasks, items, features]` and `labels` of shape "
+            f"`[tasks, items, way]`. Received: embedded.shape={tuple(embedded.shape)}, "
+            f"labels.shape={tuple(labels.shape)}"
+        )
+    given, dtype = embedded.dtype, backend.result_type(embedded.dtype, "float32")
+    x, y = unit_vectors(ops.cast(embedded, dtype)), ops.cast(labels, dtype)
+    valid = ops.expand_dims(ops.cast(valid_items(y), dtype), -1)
+    count = ops.sum(valid, axis=1, keepdims=True)
+    mean = ops.sum(valid * x, axis=1, keepdims=True) / count
+    x, y = valid * (x - mean), valid * (y - 1.0 / y.shape[-1])
+    held_back = lam * ops.sum(ops.square(x), axis=(1, 2), keepdims=True) / count + 1e-12
+    items, features = x.shape[1:]
+    turned = ops.swapaxes(x, 1, 2)
+    if items is None:
+        # eigenvalues of X X^T lie between 0 and its trace
+        matrix = ops.matmul(x, turned) + held_back * ops.eye(ops.shape(x)[1], dtype=dtype)
+        inverse = newton_inverse(matrix, held_back, held_back * (1 + count / lam))
+        weights = ops.matmul(turned, ops.matmul(inverse, y))
+    elif items <= features:
+        matrix = ops.matmul(x, turned) + held_back * ops.eye(items, dtype=dtype)
+        weights = ops.matmul(turned, ops.solve(matrix, y))
+    else:
+        matrix = ops.matmul(turned, x) + held_back * ops.eye(features, dtype=dtype)
+        weights = ops.solve(matrix, ops.matmul(turned, y))
+    return ops.cast(mean[:, 0], given), ops.cast(weights, given)
+
+
+def ridge_scores(embedded, mean, weights):
+    """`(x - m) W` of unit vectors x, `[tasks, queries, way]` (Bertinetto et al. 2019, equation 6).
+
+    Args:
+        embedded: `[tasks, queries, features]`, of any length.
+        mean, weights: of `ridge_regression`.
+    """
+    return ops.matmul(unit_vectors(embedded) - ops.expand_dims(mean, 1), weights)
+
+
+def newton_inverse(matrix, least, largest):
+    """Inverse of a symmetric matrix by Newton's method (Schulz 1933), from products alone.
+
+    `Z <- Z (2 I - A Z)`, from `Z = 2 / (least + largest) I`. What is missing, `I - A Z`, is squared
+    by each of the 20 steps.
+
+    Args:
+        matrix: `[..., n, n]`.
+        least, largest: `[..., 1, 1]`, between which its eigenvalues lie, both above 0; one should
+            not be more than 100,000 times the other.
+
+    Returns:
+        `[..., n, n]`.
+
+    >>> np.round(newton_inverse(ops.diag([1.0, 4.0]), 1.0, 4.0), 4)
+    array([[1.  , 0.  ],
+           [0.  , 0.25]], dtype=float32)
+    """
+    eye = ops.eye(ops.shape(matrix)[-1], dtype=matrix.dtype)
+    inverse = 2.0 / (least + largest) * eye
+    for _ in range(STEPS):
+        inverse = 2.0 * inverse - ops.matmul(inverse, ops.matmul(matrix, inverse))
+    return inverse
