@@ -8,11 +8,27 @@ import sys
 import warnings
 
 import kmeta
-from kmeta.cli import adapt, demo, episodes, evaluate, export, fit, predict, report, serve, train
+from kmeta.cli import (
+    adapt,
+    demo,
+    episodes,
+    evaluate,
+    export,
+    fit,
+    predict,
+    report,
+    reproduce,
+    results,
+    serve,
+    train,
+)
 from kmeta.cli.interrupts import interruptible
 from kmeta.cli.parsing import Parser
 
-COMMANDS = (demo, fit, train, evaluate, report, adapt, predict, export, serve, episodes)
+COMMANDS = (
+    *(demo, fit, train, evaluate, report, adapt, predict, export, serve, episodes),
+    *(reproduce, results),
+)
 WRONG_INPUT = (ValueError, OSError, ImportError)
 EXAMPLES = """examples:
   kmeta demo

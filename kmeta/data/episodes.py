@@ -4,9 +4,10 @@ import hashlib
 
 import numpy as np
 
-from kmeta.checks import whole_number
+from kmeta.checks import true_or_false, whole_number
 from kmeta.data.dataset import Dataset
-from kmeta.data.sampler import TURNS, Sampler
+from kmeta.data.distortions import NUMBERS, distort, draw_affine
+from kmeta.data.sampler import TURNS, Sampler, random_rows
 from kmeta.data.stream import EpisodeStream
 from kmeta.episode import Episode, Support
 
@@ -38,15 +39,19 @@ class Episodes(EpisodeStream):
         seed: integer in `[0, 2**32)`. Equal seeds give equal tasks, in any process.
         rotations: True makes four classes of each, turned by 0, 90, 180 and 270 degrees
             anticlockwise. Two rotations of one character may meet in a task.
+        distortions: True moves every image by a random affine map of its own, as Koch et al. (2015,
+            section 3.2): each part with probability 0.5, turned by up to 10 degrees, sheared by up
+            to 0.3, scaled by 0.8 to 1.2, shifted by up to 2 pixels of 105.
         **kwargs: `workers`, `use_multiprocessing`, `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
         ValueError: if an argument is of the wrong kind, there are fewer classes than `way`, a
-            class has fewer images than shot and query together, or images to be rotated are not
-            square.
+            class has fewer images than shot and query together, or images to be rotated or
+            distorted are none, or not square.
     """
 
     least_query = 1
+    affine = NUMBERS, draw_affine  # random numbers of a distortion, and what makes it of them
 
     def __init__(
         self,
@@ -58,6 +63,7 @@ class Episodes(EpisodeStream):
         steps=100,
         seed=0,
         rotations=False,
+        distortions=False,
         **kwargs,
     ):
         super().__init__(tasks_per_step, steps, seed, **kwargs)
@@ -76,6 +82,12 @@ class Episodes(EpisodeStream):
                 "Argument `rotations` needs square images [n, h, h, c]. "
                 f"Received: images of shape {shape}"
             )
+        self.distortions = true_or_false("distortions", distortions)
+        if distortions and len(shape) != 4:
+            raise ValueError(
+                "Argument `distortions` needs images [n, h, w, c]. "
+                f"Received: images of shape {shape}"
+            )
         self.dataset = dataset
         self.way = self.sampler.way
         low, high = self.sampler.shot
@@ -86,12 +98,12 @@ class Episodes(EpisodeStream):
     def draw_tasks(self, first):
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
         draw = self.sampler.draw(first, self.tasks_per_step)
-        support = Support(
-            self._pictures(draw.support, draw.support_labels, draw.classes),
-            np.eye(self.way + 1, self.way, dtype=np.float32)[draw.support_labels],
-        )
-        query_x = self._pictures(draw.query, draw.query_labels, draw.classes)
-        return Episode(support, query_x), draw.query_labels.astype(np.int32)
+        where = np.concatenate([draw.support, draw.query], axis=1)
+        labels = np.concatenate([draw.support_labels, draw.query_labels], axis=1)
+        x = self._pictures(where, labels, draw.classes, first)
+        support_x, query_x = np.split(x, [draw.support.shape[1]], axis=1)
+        support_y = np.eye(self.way + 1, self.way, dtype=np.float32)[draw.support_labels]
+        return Episode(Support(support_x, support_y), query_x), draw.query_labels.astype(np.int32)
 
     def class_names_of(self, index):
         """Return the class names of item `index`'s labels: one tuple of `way` for each task.
@@ -121,11 +133,12 @@ class Episodes(EpisodeStream):
             "steps": self.steps,
             "seed": self.seed,
             "rotations": self.rotations,
+            "distortions": self.distortions,
             "episodes_sha256": digest.hexdigest(),
         }
 
-    def _pictures(self, where, labels, classes):
-        """Images at the positions `where`, turned as their classes ask, as float32."""
+    def _pictures(self, where, labels, classes, first):
+        """Images at the positions `where`, turned as their classes ask, distorted, as float32."""
         images = self.dataset.images[where]
         if self.rotations:
             turns = np.take_along_axis(classes, labels, axis=1) % TURNS
@@ -133,8 +146,13 @@ class Episodes(EpisodeStream):
                 images[turns == turn] = np.rot90(images[turns == turn], turn, axes=(1, 2))
         images[where < 0] = 0
         if images.dtype == np.uint8:
-            return np.divide(images, 255, dtype=np.float32)
-        return images
+            images = np.divide(images, 255, dtype=np.float32)
+        if not self.distortions:
+            return images
+        count, affine = self.affine
+        numbers = random_rows(self.seed, first, len(images), count * images.shape[1], 1)
+        moved = distort(images.reshape(-1, *images.shape[2:]), affine(numbers.reshape(-1, count)))
+        return moved.reshape(images.shape)
 
     def _name(self, number):
         if not self.rotations:

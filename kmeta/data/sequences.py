@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kmeta.checks import one_of, true_or_false, whole_number
-from kmeta.data.distortions import distort, draw_turn_and_shift
+from kmeta.checks import one_of, whole_number
+from kmeta.data.distortions import draw_turn_and_shift
 from kmeta.data.episodes import Episodes
 from kmeta.data.sampler import pick, random_rows
 from kmeta.data.strings import LABELS, STRINGS, letters, one_hot
@@ -41,6 +41,7 @@ class SequenceEpisodes(Episodes):
     """
 
     least_query = 0
+    affine = 3, draw_turn_and_shift
 
     def __init__(
         self,
@@ -56,17 +57,10 @@ class SequenceEpisodes(Episodes):
         **kwargs,
     ):
         instances = whole_number("instances", instances)
-        super().__init__(
-            dataset, way, instances, 0, tasks_per_step, steps, seed, rotations, **kwargs
-        )
+        tasks = (tasks_per_step, steps, seed, rotations, distortions)
+        super().__init__(dataset, way, instances, 0, *tasks, **kwargs)
         self.instances = instances
         self.labels = one_of("labels", labels, LABELS)
-        self.distortions = true_or_false("distortions", distortions)
-        if distortions and dataset.images.ndim != 4:
-            raise ValueError(
-                "Argument `distortions` needs images [n, h, w, c]. "
-                f"Received: images of shape {dataset.images.shape}"
-            )
         if labels == "strings" and way > STRINGS:
             raise ValueError(
                 f"Argument `way` must be at most {STRINGS}, the number of strings. "
@@ -75,15 +69,13 @@ class SequenceEpisodes(Episodes):
 
     def draw_tasks(self, first):
         draw = self.sampler.draw(first, self.tasks_per_step)
-        x = self._pictures(draw.support, draw.support_labels, draw.classes)
-        if self.distortions:
-            numbers = self._random(first, 3 * x.shape[1], 1).reshape(-1, 3)
-            x = distort(x.reshape(-1, *x.shape[2:]), draw_turn_and_shift(numbers)).reshape(x.shape)
+        x = self._pictures(draw.support, draw.support_labels, draw.classes, first)
         y = draw.support_labels
         if self.labels == "one_hot":
             shown = np.eye(self.way, dtype=np.float32)[y]
         else:
-            strings = pick(self._random(first, self.way, 2), np.full(len(y), STRINGS))
+            random = random_rows(self.seed, first, self.tasks_per_step, self.way, 2)
+            strings = pick(random, np.full(len(y), STRINGS))
             numbers = np.take_along_axis(strings, y, axis=1)
             y, shown = letters(numbers), one_hot(numbers)
         previous_y = np.concatenate([np.zeros_like(shown[:, :1]), shown[:, :-1]], axis=1)
@@ -91,7 +83,4 @@ class SequenceEpisodes(Episodes):
 
     def manifest(self):
         """Return what identifies the sequences; `shot` counts instances. See `Episodes`."""
-        return {**super().manifest(), "labels": self.labels, "distortions": self.distortions}
-
-    def _random(self, first, size, stream):
-        return random_rows(self.seed, first, self.tasks_per_step, size, stream)
+        return {**super().manifest(), "labels": self.labels}

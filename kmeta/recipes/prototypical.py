@@ -37,4 +37,24 @@ RECIPES = [
         halve_every=500,
         seed=1,
     ),
+    # For the official one-shot runs: trained on the background alphabets alone, on drawings that
+    # are distorted as those of Koch et al. 2015 and made small as those of the runs are.
+    Recipe(
+        name="prototypical-omniglot-one-shot-runs",
+        learner="prototypical",
+        learner_options={"bn_mode": "running"},
+        data="omniglot",
+        data_options={"antialias": True},
+        rotations=True,
+        test_rotations=False,
+        distortions=True,
+        train=Tasks("background", way=60, shot=1, query=5, tasks_per_step=1, steps=100, seed=1),
+        val=None,
+        test=Tasks("evaluation", way=20, shot=1, query=5, steps=250, seed=7),
+        epochs=150,
+        learning_rate=1e-3,
+        halve_every=2000,
+        intra_op_threads=1,
+        seed=1,
+    ),
 ]

@@ -36,8 +36,8 @@ class Recipe:
     data_options: further arguments of the data source.
     rotations: turned classes are new classes, in training and in tests.
     test_rotations: the same of the test alone. None: as `rotations`.
-    distortions: images of training are turned and shifted a little, see
-        `kmeta.data.SequenceEpisodes`; of learners that read sequences.
+    distortions: images of training are distorted a little, see `kmeta.data.Episodes` and
+        `kmeta.data.SequenceEpisodes`. Pairs have an argument of their own.
     pairs: arguments of `kmeta.data.VerificationPairs`, to train on pairs of images, not on tasks.
         Split, steps and seed are those of `train`.
     train, val, test: `Tasks`. Without `val`, the last weights are the result; with it, the best.

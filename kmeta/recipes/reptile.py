@@ -16,11 +16,12 @@ RECIPES = [
         },
         network={"downsampling": "stride", "epsilon": 1e-3},
         data="omniglot",
-        rotations=True,  # published: in training only, `kmeta evaluate RUN --no-rotations`
-        train=Tasks("trainval", way=5, shot=10, query=1, tasks_per_step=5, steps=500),
+        rotations=True,
+        test_rotations=False,  # as published
+        train=Tasks("random-trainval", way=5, shot=10, query=1, tasks_per_step=5, steps=500),
         val=None,
-        test=Tasks("test", way=5, shot=1, query=1, tasks_per_step=20, steps=50, seed=2),
-        epochs=40,
+        test=Tasks("random-test", way=5, shot=1, query=1, tasks_per_step=20, steps=50, seed=2),
+        epochs=200,
         optimizer="sgd",
         learning_rate=1.0,
         anneal=True,

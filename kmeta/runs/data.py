@@ -96,23 +96,15 @@ def _check_apart(trained, held_out):
 def make_episodes(dataset, tasks, rotations, labels=None, distortions=False):
     """Return the `kmeta.Episodes` that `Tasks` describe.
 
-    labels: see `sequence_labels`; if not None, return `kmeta.data.SequenceEpisodes` with such, and
-        with `distortions`.
-
-    Raises ValueError where there are no sequences to distort.
+    labels: see `sequence_labels`; if not None, return `kmeta.data.SequenceEpisodes` with such.
     """
-    if distortions and labels is None:
-        raise ValueError(
-            "`distortions` are for learners that read sequences. Received: distortions=True"
-        )
-    options = asdict(tasks)
+    options = {**asdict(tasks), "rotations": rotations, "distortions": distortions}
     del options["split"]
     if labels is None:
-        return kmeta.data.Episodes(dataset, rotations=rotations, **options)
+        return kmeta.data.Episodes(dataset, **options)
     del options["query"]
     options["instances"] = options.pop("shot")
-    options.update(rotations=rotations, labels=labels, distortions=distortions)
-    return kmeta.data.SequenceEpisodes(dataset, **options)
+    return kmeta.data.SequenceEpisodes(dataset, labels=labels, **options)
 
 
 def sequence_labels(recipe):

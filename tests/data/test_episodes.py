@@ -7,7 +7,9 @@ import tensorflow as tf
 
 import kmeta
 from kmeta.data.dataset import Dataset, from_arrays
+from kmeta.data.distortions import distort, draw_affine
 from kmeta.data.episodes import Episodes
+from kmeta.data.sampler import random_rows
 
 
 def arrays(item):
@@ -165,6 +167,7 @@ def test_manifest(tiny):
         "dataset": "tiny",
         "data_sha256": tiny.sha256,
         "rotations": False,
+        "distortions": False,
         **options,
     }
     moved = Episodes(tiny, **options)
@@ -290,3 +293,28 @@ def test_worker_processes_can_be_sent_a_copy(tiny):
     assert copy.epoch == 4
     assert equal(copy[1], episodes[1])
     assert copy.manifest() == episodes.manifest()
+
+
+def test_distortions_move_every_image_by_its_own_published_map():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 9, 9, 1), dtype=np.uint8)
+    data = from_arrays(images, np.repeat(np.arange(3), 4))
+    options = {"way": 2, "shot": 1, "query": 2, "tasks_per_step": 2, "seed": 4, "rotations": True}
+    plain = Episodes(data, **options)[1]
+    episodes = Episodes(data, distortions=True, **options)
+    (support, query_x), query_y = episodes[1]
+    moved, still = (
+        np.concatenate([e.support.x, e.query_x], axis=1) for e in (episodes[1][0], plain[0])
+    )
+    numbers = random_rows(4, 2, 2, 14 * 6, 1).reshape(-1, 14)
+    expected = distort(still.reshape(-1, 9, 9, 1), draw_affine(numbers)).reshape(still.shape)
+    np.testing.assert_array_equal(moved, expected)
+    assert np.abs(moved - still).max() > 0.05
+    np.testing.assert_array_equal(query_y, plain[1])
+    np.testing.assert_array_equal(support.y, plain[0].support.y)
+    np.testing.assert_array_equal(
+        query_x, Episodes(data, distortions=True, **options)[1][0].query_x
+    )
+    assert episodes.manifest()["distortions"] is True
+    with pytest.raises(ValueError, match="`distortions` must be True or False. Received"):
+        Episodes(data, way=2, query=1, distortions="yes")

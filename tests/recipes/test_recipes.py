@@ -182,15 +182,33 @@ def test_runs_of_mann_have_sequences():
     assert sequence_labels(Recipe()) is None
 
 
-def test_small_turns_and_shifts_are_for_sequences_in_training():
+def test_distortions_are_for_training():
     recipe = recipes.get("mann-published-omniglot-5way")
-    assert recipe.distortions and not recipes.get("mann-omniglot-5way").distortions
+    assert recipe.distortions and recipes.get("mann-omniglot-5way").distortions
     train = load_split("glyphs", "train")
     assert make_training_data(train, recipe).distortions
     assert not make_training_data(train, replace(recipe, distortions=False)).distortions
     assert not changed(recipe, {"learner": "prototypical"}).distortions
-    with pytest.raises(ValueError, match="learners that read sequences. Received: distortions="):
-        make_training_data(train, Recipe(distortions=True))
+    tasks = make_training_data(train, Recipe(distortions=True))
+    assert type(tasks) is kmeta.Episodes and tasks.distortions
+
+
+SPLITS = {  # as the papers have them
+    "random-trainval": "maml fomaml relation reptile mann mann-lstm metanet",
+    "random-train": "lstm-meta-learner",
+    "trainval": "prototypical matching matching-fce siamese",
+}
+
+
+@pytest.mark.parametrize("name", [name for name, r in recipes.RECIPES.items() if r.target])
+def test_published_recipes_have_the_papers_split_and_a_schedule_that_acts(name):
+    recipe = recipes.get(name)
+    systems = SPLITS[recipe.train.split].split()
+    assert name.split("-omniglot")[0] in systems
+    assert recipe.test.split == ("test" if recipe.train.split == "trainval" else "random-test")
+    steps = recipe.epochs * recipe.train.steps
+    assert steps >= 10_000
+    assert recipe.halve_every is None or steps >= 5 * recipe.halve_every
 
 
 def test_a_changed_recipe_has_no_published_target():
