@@ -54,7 +54,11 @@ def add_parser(commands):
         help='settings behind a published number ("list" shows them); other options change it',
     )
     parser.add_argument(
-        "--learner", choices=tuple(LEARNERS), default=GIVEN_ONLY, help="instead of a recipe"
+        "--learner",
+        choices=tuple(LEARNERS),
+        default=GIVEN_ONLY,
+        metavar="NAME",
+        help=f"instead of a recipe: {', '.join(LEARNERS)}",
     )
     add_data_options(parser.add_argument_group("data"))
     _add_tasks(parser.add_argument_group("tasks"))
