@@ -5,7 +5,7 @@ def without(manifest, name):
     return {"files": {n: x for n, x in manifest["files"].items() if n != name}}
 
 
-SHARED = {
+CASES = {
     "files": [
         lambda m: {"files": {**m["files"], "classifier.onnx": None}},
         lambda m: {"files": {**m["files"], "classifier.onnx": {"size": 3}}},
@@ -33,21 +33,16 @@ SHARED = {
         lambda m: {"rejection": {**m["rejection"], "threshold": float("nan")}},
         lambda m: {"rejection": {**m["rejection"], "unknown": None}},
     ],
-    "input": [lambda m: {"input": {}}, lambda m: {"input": {"shape": [None, "28"]}}],
-    "class_names": [lambda m: {"class_names": [1, 2]}, lambda m: {"class_names": ["a", "a"]}],
-}
-
-
-EDGE = {
-    **SHARED,
     "output": [lambda m: {"output": {}}],
     "quantization": [
         lambda m: {"quantization": {}},
         lambda m: {"quantization": {"tolerance": float("nan")}},
     ],
+    "input": [lambda m: {"input": {}}, lambda m: {"input": {"shape": [None, "28"]}}],
+    "class_names": [lambda m: {"class_names": [1, 2]}, lambda m: {"class_names": ["a", "a"]}],
 }
 
 
-def cases(changes):
+def cases():
     """`[(entry, change)]`, for `pytest.mark.parametrize`."""
-    return [(entry, change) for entry, several in changes.items() for change in several]
+    return [(entry, change) for entry, several in CASES.items() for change in several]

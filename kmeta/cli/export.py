@@ -3,7 +3,7 @@
 from kmeta.cli import int8
 from kmeta.cli.predict import load_classifier
 from kmeta.cli.quiet import import_keras
-from kmeta.exporting import place
+from kmeta.edge import place
 
 
 def add_parser(commands):

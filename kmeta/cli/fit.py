@@ -61,8 +61,8 @@ def add_parser(commands):
 def run(arguments):
     """Run the command."""
     import kmeta.data
-    from kmeta.exporting import place
-    from kmeta.exporting.manifest import UNKNOWN
+    from kmeta.edge import place
+    from kmeta.edge.scoring import UNKNOWN
 
     place.check(arguments.out, arguments.overwrite)
     _check_other_classes(arguments.calibrate)

@@ -8,7 +8,7 @@ from kmeta.cli import pictures
 from kmeta.cli.adapt import add_invert
 from kmeta.cli.parsing import count
 from kmeta.cli.quiet import import_keras
-from kmeta.exporting.manifest import UNKNOWN
+from kmeta.edge.scoring import UNKNOWN
 
 
 def add_parser(commands):
@@ -37,32 +37,23 @@ def run(arguments):
     """Run the command."""
     invert = getattr(arguments, "invert", False)
     pictures.read(arguments.images, (1, 1, 1))  # errors before TensorFlow loads
-    answers, opened = _opened(Path(arguments.classifier))
+    opened = _opened(Path(arguments.classifier))
     images = pictures.read(arguments.images, opened.image_shape, invert)
-    for path, row, score in zip(arguments.images, *answers(images), strict=True):
+    for path, row, label, score in zip(arguments.images, *opened.answers(images), strict=True):
         best = np.argsort(-row, kind="stable")[: arguments.top]
         found = [f"{opened.class_names[i]}\t{row[i]:.4f}" for i in best]
-        if score < opened.threshold:
+        if label not in opened.class_names:
             found = [f"{UNKNOWN}\t{score:.4f}", *found[: arguments.top - 1]]
         print("\t".join([path, *found]))
 
 
 def _opened(path):
-    """Return a function of images to probabilities and scores, and the bundle or classifier."""
+    """A bundle or a classifier; both have `answers`."""
     if path.is_dir():
         from kmeta.exporting import load_bundle
 
-        bundle = load_bundle(path)
-        return bundle.answers, bundle
-    classifier = load_classifier(path)
-    from kmeta.learners.scoring import scores, softmax
-
-    def answers(images):
-        logits = np.asarray(classifier.logits(images))
-        probabilities = softmax(logits / classifier.temperature)
-        return probabilities, scores(logits, classifier.temperature, classifier.familiarity)
-
-    return answers, classifier
+        return load_bundle(path)
+    return load_classifier(path)
 
 
 def load_classifier(path):

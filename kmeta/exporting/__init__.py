@@ -3,12 +3,11 @@
 Reading a bundle needs onnxruntime and NumPy; TensorFlow and the converter load when exporting.
 """
 
-from kmeta.exporting.bundle import Bundle, load_bundle, verify_bundle
+from kmeta.exporting.bundle import load_bundle, verify_bundle
 from kmeta.exporting.exporter import ExportReport, export
 from kmeta.exporting.int8 import Int8, Quantization
 
 __all__ = [
-    "Bundle",
     "ExportReport",
     "Int8",
     "Quantization",

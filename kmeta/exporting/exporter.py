@@ -6,8 +6,9 @@ import pathlib
 
 import numpy as np
 
-from kmeta.data.images import to_float
-from kmeta.exporting import int8, manifest, parity, place
+from kmeta.edge import place
+from kmeta.edge.images import to_float
+from kmeta.exporting import int8, manifest, parity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +90,7 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, 
         sample = quantize.sample() if sample is None else sample
     images = _sample(sample, classifier.image_shape)
     directory = place.check(directory, overwrite)
-    with place.building(directory) as folder:
+    with place.building(directory, overwrite) as folder:
         signatures = _write(classifier, images, folder)
         differences = parity.measure(folder, tolerance)
         quantization = None if quantize is None else int8.apply(quantize, folder)
@@ -172,10 +173,5 @@ def _check_quantize(quantize, classifier):
 def _sample(sample, image_shape):
     if sample is None:
         return np.random.default_rng(0).random((4, *image_shape), dtype="float32")
-    images = to_float(sample, "sample")
-    if images.shape[1:] != tuple(image_shape):
-        raise ValueError(
-            f"Argument `sample` must have the shape [n, *{tuple(image_shape)}] of the "
-            f"classifier's images. Received: sample.shape={images.shape}"
-        )
+    images = to_float(sample, "sample", image_shape)
     return np.repeat(images, 2, axis=0) if len(images) == 1 else images

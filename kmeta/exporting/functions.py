@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
+from kmeta.edge.scoring import UNKNOWN
 from kmeta.exporting import encoded, portable
-from kmeta.learners.classifier import UNKNOWN
+from kmeta.ops import scoring
 
 
 class Functions:
@@ -66,15 +67,10 @@ class Functions:
         return self.learner.deployed_state(portable.support_set(images, labels, self.way))
 
 
-def _answers(logits, temperature, threshold, slope, offset):
-    """`score` is the largest probability, times how likely the image is of a known class; `index`
-    is the likeliest class, or -1 where the score is below `threshold` (see `kmeta.Classifier`)."""
-    logits = tf.cast(logits, tf.float32)
-    probabilities = tf.nn.softmax(logits / temperature, axis=-1)
-    known = tf.sigmoid(slope * tf.reduce_max(logits, axis=-1) + offset)
-    score = tf.reduce_max(probabilities, axis=-1) * known
-    index = tf.argmax(probabilities, axis=-1, output_type=tf.int64)
-    index = tf.where(score < threshold, tf.constant(-1, tf.int64), index)
+def _answers(logits, **settings):
+    """The answers of `kmeta.ops.scoring`; `index` is the likeliest class, -1 for unknown."""
+    probabilities, score, known = scoring.answers(tf.cast(logits, tf.float32), **settings)
+    index = tf.where(known, tf.argmax(probabilities, axis=-1), tf.constant(-1, tf.int64))
     return {"probabilities": probabilities, "index": index, "score": score}
 
 

@@ -26,27 +26,16 @@ Keys:
 """
 
 import dataclasses
-import hashlib
 import importlib
 import json
-import pathlib
 import platform
 
-from kmeta.data.images import SCALING
+from kmeta.edge import bundle
+from kmeta.edge.images import SCALING
+from kmeta.edge.manifest import FORMAT_VERSION
+from kmeta.edge.place import FORMAT
+from kmeta.edge.scoring import UNKNOWN
 from kmeta.exporting import parity
-from kmeta.exporting.place import FORMAT
-
-UNKNOWN = "unknown"  # `kmeta.learners.classifier.UNKNOWN`, without loading Keras
-FORMAT_VERSION = 2
-_KEYS = {
-    "input": dict,
-    "output": dict,
-    "class_names": list,
-    "rejection": dict,
-    "signatures": dict,
-    "parity": dict,
-    "files": dict,
-}
 
 
 def essentials(classifier, of_these_classes):
@@ -102,96 +91,8 @@ def write(folder, classifier, signatures, differences, tolerance, quantization=N
         },
         "quantization": None if quantization is None else dataclasses.asdict(quantization),
         "versions": _versions(),
-        "files": {
-            name: fingerprint(folder / name)
-            for name in sorted(
-                path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-            )
-        },
     }
-    text = json.dumps(manifest, indent=1, ensure_ascii=False)
-    (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
-
-
-def read(folder):
-    """The manifest of a bundle as a dict.
-
-    Raises:
-        ValueError: if there is none, it is damaged, or of another format version.
-    """
-    folder = pathlib.Path(folder)
-    path = folder / "manifest.json"
-    if not path.is_file():
-        what = "has no manifest.json" if folder.is_dir() else "is not a folder"
-        raise ValueError(
-            "Argument `directory` must be a bundle that kmeta.export wrote. "
-            f"Received: '{folder}', which {what}"
-        )
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"'{path}' is damaged: {error}") from error
-    version = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if type(version) is not int or manifest.get("format") != FORMAT:
-        raise ValueError(f"'{path}' is not the manifest of a kmeta bundle")
-    if version != FORMAT_VERSION:
-        what = "install a newer kmeta" if version > FORMAT_VERSION else "export it again"
-        raise ValueError(
-            f"'{folder}' has bundle format {version}, and this kmeta reads {FORMAT_VERSION}: {what}"
-        )
-    lacking = [key for key, kind in _KEYS.items() if not isinstance(manifest.get(key), kind)]
-    if lacking:
-        raise ValueError(f"'{path}' is damaged: it lacks {', '.join(lacking)}")
-    wrong = [key for key, sound in _sound(manifest).items() if not sound]
-    if wrong:
-        raise ValueError(
-            f"'{path}' is damaged: {', '.join(wrong)} cannot be used; every model, state and "
-            "sample must be one of `files`, inside the bundle"
-        )
-    return manifest
-
-
-def _sound(manifest):
-    """Of each entry, whether it can be used; all are of the types in `_KEYS`."""
-    names, rejection, files = (manifest[key] for key in ("class_names", "rejection", "files"))
-    state, signatures = manifest.get("state"), manifest["signatures"]
-    models = {n: x["onnx"] for n, x in signatures.items() if isinstance(x, dict) and "onnx" in x}
-    shape, threshold = manifest["input"].get("shape"), rejection.get("threshold")
-    return {
-        "files": all(map(_is_inside, files))
-        and all(isinstance(x, dict) and "size" in x for x in files.values())
-        and all(isinstance(x.get("sha256"), str) for x in files.values())
-        and "sample.npz" in files,
-        "input": isinstance(shape, list)
-        and len(shape) > 1
-        and all(type(side) is int and side > 0 for side in shape[1:]),
-        "class_names": all(isinstance(name, str) for name in names)
-        and len(set(names)) == len(names) > 1,
-        "rejection": type(threshold) in (int, float)
-        and 0 <= threshold <= 1
-        and isinstance(rejection.get("unknown"), str),
-        "signatures": all(isinstance(x, dict) for x in signatures.values())
-        and all(_is_listed(file, files) for file in models.values())
-        and ("serving_default" in models or ("classify" in models and state is not None)),
-        "state": state is None
-        or (isinstance(state, dict) and _is_listed(state.get("file"), files)),
-    }
-
-
-def _is_inside(name):
-    """Whether a name is that of a file in the bundle: no absolute path, and no `..`."""
-    return not ({"", ".", ".."} & set(name.split("/")) or set("\\:\0") & set(name))
-
-
-def _is_listed(name, files):
-    return isinstance(name, str) and name in files
-
-
-def fingerprint(path):
-    """`{"sha256": hexadecimal, "size": bytes}` of a file."""
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"sha256": digest, "size": path.stat().st_size}
+    bundle.write_manifest(folder, manifest)
 
 
 def _learner(learner):

@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 
+from kmeta.edge.scoring import scores, softmax
 from kmeta.evaluation.calibration import expected_calibration_error, fit_temperature
 from kmeta.evaluation.intervals import wilson_interval
 from kmeta.evaluation.open_set import auroc, fit_familiarity, threshold_that_keeps
-from kmeta.learners.scoring import scores, softmax
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

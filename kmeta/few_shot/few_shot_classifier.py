@@ -13,12 +13,12 @@ from kmeta.data.directory import read_classes
 from kmeta.data.files import LIMITS
 from kmeta.data.pictures import coloured, picture, warn_of_duplicates
 from kmeta.data.pixels import fitted
+from kmeta.edge.scoring import scores as scores_of
+from kmeta.edge.scoring import softmax
 from kmeta.few_shot import backbones, left_out
 from kmeta.few_shot.estimates import LeaveOneOut, calibration
 from kmeta.learners.classifier import CERTAIN, UNKNOWN
 from kmeta.learners.labels import plain_labels
-from kmeta.learners.scoring import scores as scores_of
-from kmeta.learners.scoring import softmax
 
 DEFAULT = "prototypical-omniglot"
 BATCH = 64  # images looked at together

@@ -1,12 +1,16 @@
 """What `adapt` returns: an ordinary Keras model for the classes of one support set."""
 
 import keras
+import numpy as np
 from keras import ops, tree
 
 from kmeta.checks import is_finite
+from kmeta.edge.images import ROUNDING, to_float
+from kmeta.edge.scoring import UNKNOWN
+from kmeta.ops import scoring
 
-UNKNOWN = "unknown"  # the label of an image whose score is below the threshold
 CERTAIN = (0.0, 100.0)  # slope and offset whose sigmoid is 1
+BATCH = 64  # images that `label` looks at together
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -18,18 +22,33 @@ class Classifier(keras.Model):
     `classifier.save("name.keras")`, deploy it with `kmeta.export`.
 
     Input: `[batch, ...]` float images in [0, 1], or uint8.
-    Output: probabilities `[batch, way]`, columns in the order of `class_names`.
+    Output: probabilities `[batch, way]`, columns in the order of `class_names`. Of an image whose
+    pixels are no such numbers they are NaN where an error cannot be raised, inside a graph.
+
+    It computes in float32 whatever the policy that is set for training; the learner keeps its own.
 
     temperature: divides the logits; above 1 for a learner that is surer than it is right.
-    threshold: an exported classifier calls an image "unknown" whose score is below; 0 for never.
-        The score is the largest probability times how likely the image is of a known class at all.
+    threshold: `label` calls an image "unknown" whose score is below; 0 for never.
+        The score is the largest probability times how likely the image is of a known class at all,
+        see `kmeta.ops.scoring.answers`.
     familiarity: `(slope, offset)` of the latter, `sigmoid(slope * largest logit + offset)`; by
         default it is 1. `kmeta.FewShotClassifier.calibrate` fits it: probabilities alone, which
         compare the classes with one another, tell little of images that are far from all of them.
 
     Raises:
         ValueError: if `temperature`, `threshold` or `familiarity` is out of range, or a class is
-            called "unknown" where images may be called that too.
+            called "unknown" where images may be called that too. At the first use or at loading, if
+            the number of names is not that of the classes.
+
+    Example:
+        >>> network = keras.Sequential([keras.layers.Flatten()])
+        >>> images = np.array([[[0.0, 0.0]], [[1.0, 1.0]]])
+        >>> classifier = kmeta.PrototypicalNetwork(network).adapt(images, ["dark", "light"])
+        >>> classifier.predict(images + [[[0.1, -0.1]]], verbose=0).round(2)
+        array([[0.88, 0.12],
+               [0.12, 0.88]], dtype=float32)
+        >>> classifier.with_options(threshold=0.9).label(images * 0.4)[0]
+        ['unknown', 'unknown']
     """
 
     def __init__(
@@ -42,7 +61,7 @@ class Classifier(keras.Model):
         familiarity=CERTAIN,
         **kwargs,
     ):
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
         _check_options(temperature, threshold, familiarity, class_names)
         self._get_learner = lambda: learner  # hidden from Keras: only the copies below are weights
         self.class_names = list(class_names)
@@ -55,6 +74,11 @@ class Classifier(keras.Model):
         self._weights_copy = [
             self._constant(f"weight_{i}", x) for i, x in enumerate(_weights(learner))
         ]
+        self.build((None, *self.image_shape))
+
+    def build(self, input_shape):
+        """Nothing to make; `export` asks what the images are like."""
+        del input_shape
         self.built = True
 
     def _constant(self, name, value):
@@ -92,19 +116,29 @@ class Classifier(keras.Model):
         return keras.StatelessScope(zip(_weights(self.learner), self._weights_copy, strict=True))
 
     def logits(self, images):
-        """Logits `[batch, way]`, not divided by the temperature.
+        """Logits `[batch, way]` float32, not divided by the temperature.
 
         Raises:
-            ValueError: if images have another shape, or are integers other than uint8.
+            ValueError: if images have another shape, are integers other than uint8, or hold
+                anything but numbers in [0, 1].
         """
         images = ops.convert_to_tensor(images)
         dtype = keras.backend.standardize_dtype(images.dtype)
         self._check_images(images.shape, dtype)
+        images = ops.cast(images, "float32")
         if dtype == "uint8":
-            images = ops.cast(images, "float32") / 255.0
+            images = images / 255.0
+        elif _is_known(images):
+            to_float(ops.convert_to_numpy(images), "images")
         with self.own_weights():
             logits = self.learner.classify(self.state, ops.expand_dims(images, 0), training=False)
-        return ops.squeeze(logits, 0)
+        logits = ops.cast(ops.squeeze(logits, 0), "float32")
+        if logits.shape[-1] not in (None, len(self.class_names)):
+            raise ValueError(
+                f"Argument `class_names` must have {logits.shape[-1]} names, one a class. "
+                f"Received: {len(self.class_names)}, {self.class_names}"
+            )
+        return logits
 
     def _check_images(self, shape, dtype):
         sides = zip(shape[1:], self.image_shape, strict=False)
@@ -121,7 +155,62 @@ class Classifier(keras.Model):
 
     def call(self, images, training=None):
         del training
-        return ops.softmax(self.logits(images) / self.temperature, axis=-1)
+        probabilities, _, _ = scoring.answers(self.logits(images), **self.settings)
+        images = ops.convert_to_tensor(images)
+        if _is_known(images) or not keras.backend.is_float_dtype(images.dtype):
+            return probabilities
+        sound = _sound(ops.cast(images, "float32"))
+        return ops.where(ops.expand_dims(sound, -1), probabilities, np.nan)
+
+    def predict(self, x, *args, **kwargs):
+        """Keras' `predict`: probabilities `[n, way]` of an array of images, or a data set of them.
+
+        Raises:
+            ValueError: as `logits`.
+        """
+        if hasattr(x, "shape") and keras.backend.is_float_dtype(getattr(x, "dtype", "string")):
+            to_float(ops.convert_to_numpy(x), "x")
+        found = super().predict(x, *args, **kwargs)
+        if np.isnan(found).any():
+            raise ValueError(
+                "Argument `x` must hold uint8 or finite floats in [0, 1], and the classifier must "
+                "be sound. Received: images for which probabilities are not numbers"
+            )
+        return found
+
+    def answers(self, images):
+        """`(probabilities, labels, scores)`: an array `[n, way]` and two lists.
+
+        The label is that of the likeliest class, or "unknown" where the score is below
+        `threshold`.
+
+        Args:
+            images: `[n, *image_shape]`, float in [0, 1] or uint8.
+
+        Raises:
+            ValueError: if images have another shape or are none of these.
+        """
+        images = to_float(images, "images", self.image_shape)
+        parts = []
+        for start in range(0, len(images), BATCH):
+            logits = self.logits(images[start : start + BATCH])
+            parts.append(map(ops.convert_to_numpy, scoring.answers(logits, **self.settings)))
+        probabilities, scores, known = map(np.concatenate, zip(*parts, strict=True))
+        pairs = zip(probabilities.argmax(axis=-1), known, strict=True)
+        labels = [self.class_names[i] if is_known else UNKNOWN for i, is_known in pairs]
+        return probabilities, labels, scores.tolist()
+
+    def label(self, images):
+        """`(labels, scores)` of images as lists, see `answers`."""
+        return self.answers(images)[1:]
+
+    def export(self, filepath, *args, **kwargs):
+        """Keras' `export` of the probabilities alone, to a SavedModel, ONNX and others.
+
+        `kmeta.export` writes more: labels, scores, adapting to other classes, and a proof.
+        """
+        self(np.zeros((1, *self.image_shape), "float32"))  # Keras exports what was called before
+        return super().export(filepath, *args, **kwargs)
 
     @property
     def settings(self):
@@ -171,8 +260,24 @@ class Classifier(keras.Model):
         learner = keras.saving.deserialize_keras_object(config.pop("learner"))
         leaves = [ops.zeros(shape, dtype) for shape, dtype in config.pop("specs")]
         state = tree.map_structure(lambda i: leaves[i], config.pop("structure"))
-        config.pop("trainable", None)
-        return cls(learner, state, **config)
+        for name in ("trainable", "dtype"):
+            config.pop(name, None)
+        found = cls(learner, state, **config)
+        found.logits(np.zeros((1, *found.image_shape), "float32"))  # are there as many names?
+        return found
+
+
+def _is_known(tensor):
+    """Whether a tensor has values, and is no symbol inside a graph."""
+    return hasattr(tensor, "numpy")
+
+
+def _sound(images):
+    """Whether all pixels of an image are finite and, but for rounding, in [0, 1]: `[batch]`."""
+    axes = tuple(range(1, len(images.shape)))
+    if len(axes) == 1:  # vectors are no pictures
+        return ops.all(ops.isfinite(images), axis=axes)
+    return ops.all((images >= -ROUNDING) & (images <= 1 + ROUNDING), axis=axes)
 
 
 def _weights(learner):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from kmeta.edge.scoring import softmax
 from kmeta.evaluation.calibration import expected_calibration_error, fit_temperature, reliability
-from kmeta.learners.scoring import softmax
 
 # Five predictions of three classes; confidences 0.5, 0.7, 0.8, 0.9, 1; right, wrong, right x 3.
 PROBABILITIES = [[0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.8, 0.1, 0.1], [0.05, 0.9, 0.05], [0, 0, 1]]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from kmeta.edge.scoring import softmax
 from kmeta.evaluation.open_set import auroc, fit_familiarity
 from kmeta.few_shot.estimates import LeaveOneOut, calibration
-from kmeta.learners.scoring import softmax
 
 
 def test_leave_one_out_names_what_is_confused():

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from kmeta.learners.scoring import scores
+from kmeta.edge.scoring import scores
 
 
 def test_scores_of_images_far_from_all_classes():

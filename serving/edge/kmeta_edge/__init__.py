@@ -1,5 +1,5 @@
 """kmeta on the device: predict and learn new classes, with NumPy and onnxruntime only."""
 
-from kmeta_edge.classifier import FewShotClassifier
+from .classifier import FewShotClassifier
 
 __all__ = ["FewShotClassifier"]

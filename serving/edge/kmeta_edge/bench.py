@@ -6,15 +6,15 @@ import sys
 import time
 
 import numpy as np
-import onnxruntime
 
-from kmeta_edge.classifier import FewShotClassifier
+from .classifier import FewShotClassifier
+from .runtime import onnxruntime
 
 _FIRST = """
 import sys
 import numpy as np
-from kmeta_edge import FewShotClassifier
-classifier = FewShotClassifier.load(sys.argv[1])
+from importlib import import_module
+classifier = import_module(sys.argv[2]).FewShotClassifier.load(sys.argv[1])
 classifier.predict(np.zeros((1, *classifier.image_shape), "float32"))
 try:
     lines = open("/proc/self/status").read().splitlines()
@@ -35,7 +35,7 @@ def measure(directory, runs):
     for _ in range(3):
         begin = time.perf_counter()
         process = subprocess.run(
-            [sys.executable, "-c", _FIRST, directory],
+            [sys.executable, "-c", _FIRST, directory, __package__],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
             check=True,
             capture_output=True,
@@ -59,7 +59,7 @@ def measure(directory, runs):
 def _bare_session(classifier, image):
     """The same computation by onnxruntime alone."""
     signature, given = classifier.request(image)
-    session = onnxruntime.InferenceSession(
+    session = onnxruntime().InferenceSession(
         classifier.sessions.content(signature), providers=["CPUExecutionProvider"]
     )
     return lambda: session.run(["probabilities"], given)

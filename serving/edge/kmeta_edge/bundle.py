@@ -9,13 +9,15 @@ import zipfile
 
 import numpy as np
 
-from kmeta_edge import manifest as manifests
+from . import manifest as manifests
 
 _SERVER_ONLY = "saved_model/"  # may be left out on a device
 
 
-def read(directory):
+def read(directory, whole=False):
     """The manifest of a bundle, once every file is as it was written.
+
+    whole: whether the SavedModel must be there too, which may be left out on a device.
 
     Raises:
         ValueError: if `directory` is no bundle, is of another format version, or if a file is
@@ -25,7 +27,7 @@ def read(directory):
     manifest = manifests.read(directory)
     for name in manifest["files"]:
         path = directory / name
-        if path.is_file() or not name.startswith(_SERVER_ONLY):
+        if path.is_file() or whole or not name.startswith(_SERVER_ONLY):
             _compare(directory, manifest, name, fingerprint(path) if path.is_file() else None)
     return manifest
 

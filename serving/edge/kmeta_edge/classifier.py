@@ -5,9 +5,10 @@ import unicodedata
 
 import numpy as np
 
-from kmeta_edge import bundle, place, state
-from kmeta_edge.manifest import is_probability
-from kmeta_edge.sessions import Sessions
+from . import bundle, place, scoring, state
+from .images import to_float
+from .manifest import is_probability
+from .sessions import Sessions
 
 _TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more;
 # 8-bit integers differ from what the sample says by what their manifest says
@@ -97,7 +98,7 @@ class FewShotClassifier:
 
     def _run(self, images, *outputs):
         """Outputs for all images, a batch at a time."""
-        images, parts = self._checked(images), []
+        images, parts = to_float(images, "images", self.image_shape), []
         for start in range(0, len(images), _BATCH):
             signature, given = self.request(images[start : start + _BATCH])
             parts.append(self.sessions.run(signature, list(outputs), given))
@@ -120,10 +121,8 @@ class FewShotClassifier:
         image is of a known class at all where the bundle can tell.
         """
         probabilities, scores = self._run(images, "probabilities", "score")
-        labels = [
-            self.class_names[index] if score >= np.float32(self.threshold) else self.unknown
-            for index, score in zip(probabilities.argmax(axis=-1), scores, strict=True)
-        ]
+        names, unknown = self.class_names, self.unknown
+        labels = scoring.labels(probabilities, scores, names, self.threshold, unknown)
         return probabilities, labels, scores.tolist()
 
     def add_class(self, name, images):
@@ -152,7 +151,7 @@ class FewShotClassifier:
             raise ValueError(
                 f"Argument `name` must be a new class. Received: {name!r}, a known one"
             )
-        known, images = self._known(), self._checked(images)
+        known, images = self._known(), to_float(images, "images", self.image_shape)
         support = {"support_images": images, "support_labels": np.zeros(len(images), "int64")}
         names = list(known)
         added = dict(zip(names, self.sessions.run("adapt", names, support), strict=True))
@@ -230,26 +229,6 @@ class FewShotClassifier:
             manifest = bundle.write_manifest(folder, manifest)
         if pathlib.Path(directory).resolve() == self.path:
             self._manifest.update(manifest)  # which `sessions` has too
-
-    def _checked(self, images):
-        images = np.asarray(images)
-        if images.shape[1:] != self.image_shape or len(images) == 0:
-            shape = ", ".join(map(str, ("n", *self.image_shape)))
-            raise ValueError(
-                f"Argument `images` must have the shape [{shape}], n at least 1. "
-                f"Received: images.shape={images.shape}"
-            )
-        if images.dtype == np.uint8:
-            return images.astype("float32") / np.float32(255)
-        if images.dtype.kind != "f":
-            raise ValueError(
-                "Argument `images` must hold floats in [0, 1] or uint8. "
-                f"Received: images.dtype={images.dtype}"
-            )
-        images = images.astype("float32", copy=False)
-        if not np.isfinite(images).all():
-            raise ValueError("Argument `images` must be finite. Received: NaN or infinity")
-        return images
 
     def __repr__(self):
         return f"FewShotClassifier('{self.path}', class_names={self.class_names})"

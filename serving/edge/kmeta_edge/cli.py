@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from kmeta_edge import bench, pictures
-from kmeta_edge.classifier import FewShotClassifier
+from . import bench, pictures
+from .classifier import FewShotClassifier
 
 
 def make_parser():

@@ -3,7 +3,7 @@
 import json
 import numbers
 
-from kmeta_edge.place import FORMAT
+from .place import FORMAT
 
 FORMAT_VERSION = 2
 _KEYS = {
@@ -18,7 +18,7 @@ _KEYS = {
 
 
 def read(directory):
-    """The manifest in a folder.
+    """The manifest in a folder, a `pathlib.Path`.
 
     Raises:
         ValueError: if there is none, it is damaged, or of another format version.
@@ -35,9 +35,9 @@ def read(directory):
     if type(version) is not int or manifest.get("format") != FORMAT:
         raise ValueError(f"'{path}' is not the manifest of a kmeta bundle")
     if version != FORMAT_VERSION:
-        what = "install a newer kmeta-edge" if version > FORMAT_VERSION else "export it again"
+        what = "install a newer version" if version > FORMAT_VERSION else "export it again"
         raise ValueError(
-            f"'{directory}' has bundle format {version}, and this kmeta-edge reads "
+            f"'{directory}' has bundle format {version}, and this version reads "
             f"{FORMAT_VERSION}: {what}"
         )
     lacking = [key for key, kind in _KEYS.items() if not isinstance(manifest.get(key), kind)]

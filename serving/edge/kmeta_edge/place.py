@@ -1,4 +1,7 @@
-"""Writing a folder as a whole or not at all, whatever kills the process."""
+"""A folder that appears at its place complete, or not at all.
+
+Nothing is removed that this process did not make, but a bundle where that was asked for.
+"""
 
 import contextlib
 import ctypes
@@ -6,6 +9,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import shutil
 import time
 import uuid
@@ -14,63 +18,120 @@ FORMAT = "kmeta.bundle"  # in every bundle's manifest
 _DAY = 24 * 60 * 60
 
 
-@contextlib.contextmanager
-def building(directory, overwrite):
-    """Inside, a new folder beside `directory`, which takes its place at the end.
-
-    What was there is there until then. A process that is killed leaves a hidden folder
-    `.NAME.*.tmp` behind; the next one a day later removes it.
+def check(directory, overwrite):
+    """The absolute path of a bundle to write, once it is sure that it may be written.
 
     Raises:
-        ValueError: if something is at `directory` that may not be replaced.
+        ValueError: if `directory` is no path, a file, or in use.
     """
+    if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
+        raise ValueError(f"Argument `directory` must be a path. Received: directory={directory!r}")
     path = pathlib.Path(directory).resolve()
     _restore(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        _check(path, overwrite)
-    folder = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    folder.mkdir(parents=True)
-    try:
-        _remove_abandoned(path)
-        yield folder
-        _publish(folder, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # after an error, or what stood at `path` before
+    if path.exists() and not path.is_dir():
+        raise ValueError(
+            f"Argument `directory` must be a folder, new or empty. Received: '{path}', a file"
+        )
+    if path.is_dir() and any(path.iterdir()):
+        if not overwrite:
+            raise ValueError(
+                "Argument `directory` must be a folder, new or empty; pass `overwrite=True` "
+                f"(--overwrite) to replace a bundle. Received: '{path}', which is not empty"
+            )
+        _check_replaceable(path, path)
+    return path
 
 
-def _check(path, overwrite):
-    """Raise ValueError unless what is at a path may be replaced."""
-    if not overwrite:
-        raise ValueError(f"'{path}' is not empty; pass overwrite=True (--overwrite) to replace it")
+def _check_replaceable(folder, path):
+    """Raise ValueError unless a folder, which is or was at `path`, holds a bundle alone."""
+    foreign = _foreign(folder)
+    if foreign is not None:
+        raise ValueError(
+            "Argument `directory` must be a bundle and hold nothing else to be overwritten. "
+            f"Received: '{path}', which holds {foreign}"
+        )
+
+
+def _foreign(path):
+    """What a folder holds that is not of a bundle, in words; None if it holds a bundle alone."""
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         listed = {"manifest.json", *manifest["files"]} if manifest["format"] == FORMAT else None
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         listed = None
     if listed is None:
-        raise ValueError(f"'{path}' is no bundle and will not be replaced")
+        return "no manifest.json of a bundle"
     found = (p for p in path.rglob("*") if p.is_symlink() or not p.is_dir())
     others = sorted({p.relative_to(path).as_posix() for p in found} - listed)
-    if others:
+    return f"also '{others[0]}'" if others else None
+
+
+@contextlib.contextmanager
+def building(directory, overwrite=False):
+    """Inside, a new folder beside `directory`; at the end it moves there, after an error it goes.
+
+    What was at `directory` is there until the new folder is. A process that is killed leaves a
+    hidden folder `.NAME.*.tmp` behind; the next one a day later removes it.
+
+    Raises:
+        ValueError: if `directory` is or comes into use and may not be replaced, see `check`, or no
+            folder can be made there.
+    """
+    path = check(directory, overwrite)
+    folder = _beside(path, "tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+    except OSError as error:
         raise ValueError(
-            f"'{path}' holds '{others[0]}', which is not of its bundle, and will not be replaced"
-        )
+            "Argument `directory` must lie in a folder that can be written to. "
+            f"Received: directory='{path}' ({error.strerror})"
+        ) from error
+    try:
+        _remove_abandoned(path)
+        yield folder
+        _publish(folder, path, overwrite)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)  # after an error, or the bundle that was replaced
 
 
-def _publish(folder, path):
-    """Move `folder` to `path`; what was there is at `folder` afterwards."""
-    if not path.exists() or not any(path.iterdir()):
-        os.rename(folder, path)
-    elif not _exchange(folder, path):
-        previous = _previous(path)
-        shutil.rmtree(previous, ignore_errors=True)
-        os.rename(path, previous)
-        try:
-            os.rename(folder, path)
-        except OSError:
-            os.rename(previous, path)
+def _publish(folder, path, overwrite):
+    """Move `folder` to `path`; a bundle that was there is at `folder` afterwards."""
+    try:
+        os.rename(folder, path)  # succeeds where there is nothing, or an empty folder
+    except OSError:
+        if not os.path.lexists(path):
             raise
-        os.rename(previous, folder)
+        if check(path, overwrite) != path:
+            raise ValueError(
+                f"Argument `directory` must be a folder. Received: '{path}', now a link"
+            ) from None
+        replace = _one_step if _exchange(folder, path) else _two_steps
+        replace(folder, path)
+
+
+def _one_step(folder, path):
+    """After an exchange; undone if what came away is no bundle: it was changed since `check`."""
+    try:
+        if any(folder.iterdir()):
+            _check_replaceable(folder, path)
+    except ValueError:
+        _exchange(folder, path)
+        raise
+
+
+def _two_steps(folder, path):
+    """For systems that cannot exchange folders; `_restore` mends what is killed in between."""
+    previous = _beside(path, "previous")
+    os.rename(path, previous)
+    try:
+        if any(previous.iterdir()):
+            _check_replaceable(previous, path)
+        os.rename(folder, path)
+    except (OSError, ValueError):
+        os.rename(previous, path)
+        raise
+    os.rename(previous, folder)
 
 
 def _exchange(one, other):
@@ -83,18 +144,35 @@ def _exchange(one, other):
     return renameat2(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
-def _previous(path):
-    return path.with_name(f".{path.name}.previous")
+def _beside(path, ending):
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.{ending}")
+
+
+def _hidden(path, endings):
+    """Folders beside a path that `_beside` named, the oldest first."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}\.({endings})")
+    found = []
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with contextlib.suppress(OSError):  # another process may have moved it
+            if pattern.fullmatch(folder.name) and folder.is_dir():
+                found.append((folder.stat().st_mtime, folder))
+    return sorted(found)
+
+
+def is_moving(path):
+    """Whether nothing is at a path because it is being replaced in two steps, or that was killed"""
+    return not path.exists() and bool(_hidden(path, "previous"))
 
 
 def _restore(path):
-    """Undo a replacement without `_exchange` that was killed between its two steps."""
-    if not path.exists() and _previous(path).is_dir():
-        os.rename(_previous(path), path)
+    """Undo a replacement in two steps that was killed between them."""
+    if not path.exists():
+        for _, previous in _hidden(path, "previous")[-1:]:
+            with contextlib.suppress(OSError):
+                os.rename(previous, path)
 
 
 def _remove_abandoned(path):
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        with contextlib.suppress(OSError):
-            if time.time() - folder.stat().st_mtime > _DAY:
-                shutil.rmtree(folder)
+    for changed, folder in _hidden(path, "tmp|previous"):
+        if time.time() - changed > _DAY:
+            shutil.rmtree(folder, ignore_errors=True)

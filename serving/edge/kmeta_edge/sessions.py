@@ -3,9 +3,8 @@
 import json
 import pathlib
 
-import onnxruntime
-
-from kmeta_edge import bundle
+from . import bundle
+from .runtime import onnxruntime
 
 
 class Sessions:
@@ -18,7 +17,7 @@ class Sessions:
         self.names = [name for name, found in manifest["signatures"].items() if "onnx" in found]
         self._directory = pathlib.Path(directory)
         self._manifest = manifest
-        self._options = onnxruntime.SessionOptions()
+        self._options = onnxruntime().SessionOptions()
         self._options.log_severity_level = 4  # what fails is raised
         if threads is not None:
             self._options.intra_op_num_threads = threads
@@ -51,7 +50,7 @@ class Sessions:
     def _load(self, signature):
         file, content = self._file(signature), self.content(signature)
         try:
-            session = onnxruntime.InferenceSession(
+            session = onnxruntime().InferenceSession(
                 content, self._options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's errors have no class in common
