@@ -112,9 +112,7 @@ def test_damage_is_named(copy):
     onnx = copy / "classifier.onnx"
     data = onnx.read_bytes()
     onnx.write_bytes(data[:-100])
-    with pytest.raises(
-        ValueError, match=rf"classifier.onnx has .*{len(data) - 100} bytes instead"
-    ):
+    with pytest.raises(ValueError, match=rf"classifier.onnx has .*{len(data) - 100} bytes instead"):
         load_bundle(copy)
     onnx.unlink()
     with pytest.raises(ValueError, match="damaged: classifier.onnx is missing"):
