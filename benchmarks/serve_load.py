@@ -1,8 +1,10 @@
 """A server under load, every answer checked: `python benchmarks/serve_load.py [BUNDLE]`.
 
-Some requests are malformed, some huge, some clients leave in the middle. When half of them are made
-a new version appears, with one class more, and later a broken one. The table has the latency of
-each kind; the exit code is 1 after any wrong answer, any lost request, or if memory grew. Without a
+Some requests are malformed, some huge, some clients leave in the middle; all the while idle and
+half-sent connections stand, which are opened again when the server closes them. When half of the
+requests are made a new version appears, with one class more, and later a broken one. The table has
+the latency of each kind; the exit code is 1 after any wrong answer, any lost request, or if memory
+grew or was above its bound. It talks to its own server alone, on this machine. Without a
 BUNDLE one is exported: an untrained Prototypical Network on Conv-4, adapted to 20 glyphs. Needs
 `pip install ./serving/edge ./serving/server`.
 """
@@ -24,9 +26,11 @@ from typing import NamedTuple
 
 import numpy as np
 from kmeta_edge import FewShotClassifier
+from standing import Standing
 
 TOLERANCE = 1e-5
-LIMIT_MB, HUGE, POOL = 8, 256, 64
+LIMIT_MB, HUGE, POOL = 32, 256, 64
+BOUND = 400  # MiB that the server may take at its peak
 GROWTH = 1.15  # of memory, from a fifth of the requests to the end
 HEADER = "Inference-Header-Content-Length"
 DATATYPES = {"float32": "FP32", "int64": "INT64", "uint8": "UINT8"}
@@ -277,6 +281,15 @@ def resident(address):
     return float("nan")
 
 
+def peak(process):
+    """The most memory of a process so far in MiB; NaN where the system does not tell."""
+    try:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return float("nan")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+
+
 def publish(bundle, path, broken=False):
     """Copy a bundle to `path`, where it appears as a whole."""
     hidden = path.with_name(f".{path.name}")
@@ -297,8 +310,9 @@ def prepare(bundle, folder):
     return {version: FewShotClassifier.load(path, threads=1) for version, path in paths.items()}
 
 
-def run(bundle, folder, requests, clients):
+def run(bundle, folder, arguments):
     """Print the figures; returns 0, or 1 if anything was wrong."""
+    requests, clients = arguments.requests, arguments.clients
     (folder / "models" / "model").mkdir(parents=True)
     cases = Cases(prepare(bundle, folder))
     pool = {kind: cases.make(kind, 40) for kind in SHARES}
@@ -318,7 +332,8 @@ def run(bundle, folder, requests, clients):
     ]
     memory["before"] = resident(address)
     begin = time.perf_counter()
-    with concurrent.futures.ThreadPoolExecutor(clients) as threads:
+    standing = Standing(address, arguments.idle, arguments.half_sent)
+    with standing, concurrent.futures.ThreadPoolExecutor(clients) as threads:
         asked = [threads.submit(load.client) for _ in range(clients)]
         for part, event in events:
             while load.made < part * requests:
@@ -329,8 +344,10 @@ def run(bundle, folder, requests, clients):
             one.result()
     seconds = time.perf_counter() - begin
     memory["at the end"] = resident(address)
+    memory["at the peak"] = peak(server)
     server.terminate()
     code = server.wait(timeout=60)
+    print(standing)
     return report(load, memory, seconds, code)
 
 
@@ -353,7 +370,8 @@ def report(load, memory, seconds, code):
         print(" ", fault[:300])
     has_grown = memory["at the end"] > GROWTH * memory["after 20%"]
     is_reloaded = set(load.answered) == {"1", "2"}
-    return int(bool(load.wrong) or code != 0 or has_grown or not is_reloaded)
+    is_large = memory["at the peak"] > BOUND
+    return int(bool(load.wrong) or code != 0 or has_grown or is_large or not is_reloaded)
 
 
 def main():
@@ -362,12 +380,14 @@ def main():
     parser.add_argument("bundle", nargs="?", metavar="BUNDLE", type=pathlib.Path)
     parser.add_argument("--requests", type=int, default=10_000, metavar="N")
     parser.add_argument("--clients", type=int, default=8, metavar="N")
+    parser.add_argument("--idle", type=int, default=600, metavar="N", help="connections")
+    parser.add_argument("--half-sent", type=int, default=60, metavar="N", help="connections")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bundle = arguments.bundle or pathlib.Path(folder) / "bundle"
         if not arguments.bundle:
             make_bundle(bundle)
-        return run(bundle, pathlib.Path(folder), arguments.requests, arguments.clients)
+        return run(bundle, pathlib.Path(folder), arguments)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,19 @@ import time
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.routing import Route
 
 from kmeta_server import protocol
 from kmeta_server.batching import Batcher, Workers
+from kmeta_server.bodies import SMALL, Bodies
 from kmeta_server.errors import RequestError
+from kmeta_server.hosts import KnownHosts
 from kmeta_server.repository import models
 
 NAME = "kmeta-server"
-_LONG = 1 << 16  # bytes of a body that is read by another thread, so that others need not wait
+_TYPES = ("", "application/json", "application/octet-stream")  # "" where a client gives none
 log = logging.getLogger(NAME)
 
 
@@ -44,6 +46,7 @@ def make_app(repository, settings, metrics):
             HTTPException: _refused,
             Exception: lambda *_: _failed(500, "The server failed; its log says how"),
         },
+        middleware=[Middleware(KnownHosts, names=settings.hosts, refuse=_failed)],
         lifespan=service.lifespan,
     )
 
@@ -54,6 +57,8 @@ class Service:
     def __init__(self, repository, settings, metrics):
         self._repository, self._settings, self._metrics = repository, settings, metrics
         self._workers = Workers(settings.workers)
+        self._bodies = Bodies(settings.max_request_bytes, settings.max_bodies_bytes)
+        self._reading = asyncio.Semaphore(1)  # of long bodies: JSON takes memory while it is read
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _):
@@ -130,9 +135,10 @@ class Service:
         try:
             served, signature = self._find(request)
             known = request.path_params["model"]
-            body = await self._body(request)
-            begin = time.perf_counter()
-            content, headers = await self._answer(request, body, served, signature)
+            _check_type(request)
+            async with self._bodies.read(request) as body:
+                begin = time.perf_counter()
+                content, headers = await self._answer(request, body, served, signature)
             status = 200
         except RequestError as error:
             status = error.status
@@ -148,16 +154,13 @@ class Service:
 
     async def _answer(self, request, body, served, signature):
         """The content and the headers of a response."""
-        given, wanted = await _thread_if(
-            len(body) > _LONG, _read, signature, body, request.headers.get(protocol.BINARY_HEADER)
-        )
-        del body
+        given, wanted = await self._inputs(request, body, signature)
         if signature.by_rows:
             outputs = await self._batcher(served, signature).run(given)
         else:
             outputs = await self._workers.run(signature, given)
         datatypes = {name: tensor.datatype for name, tensor in signature.outputs.items()}
-        many = sum(values.size for values in outputs.values()) * 8 > _LONG
+        many = sum(values.size for values in outputs.values()) * 8 > SMALL
         model = request.path_params["model"]
         return await _thread_if(
             many, protocol.response, wanted, model, served.version, outputs, datatypes
@@ -176,31 +179,22 @@ class Service:
             )
         return served.batchers[signature.name]
 
-    async def _body(self, request):
-        """The body of a request.
+    async def _inputs(self, request, body, signature):
+        """The checked inputs in a body, and the request without their data; long ones one by one,
+        in another thread, so that others need not wait."""
+        arguments = signature, body, request.headers.get(protocol.BINARY_HEADER)
+        if len(body) <= SMALL:
+            return _read(*arguments)
+        async with self._reading:
+            return await asyncio.to_thread(_read, *arguments)
 
-        Raises:
-            RequestError: if it is compressed, or larger than the limit. uvicorn reads on what a
-                client still sends, so that it sees the answer.
-        """
-        if request.headers.get("content-encoding", "identity") != "identity":
-            raise RequestError(415, "Bodies must not be compressed")
-        limit = self._settings.max_request_bytes
-        too_large = RequestError(413, f"The body must have at most {limit} bytes")
-        if int(request.headers.get("content-length", 0)) > limit:
-            raise too_large
-        parts, size = [], 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size > limit:
-                    raise too_large
-                parts.append(part)
-        except ClientDisconnect as error:
-            raise RequestError(
-                400, "The client has gone before its request was complete"
-            ) from error
-        return b"".join(parts)
+
+def _check_type(request):
+    """Refuse what pages of strangers can send without asking: forms, text."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _TYPES:
+        expected = f"The body must be {' or '.join(_TYPES[1:])} by its Content-Type"
+        raise RequestError(415, f"{expected}. Received: {kind[:80]}")
 
 
 def _read(signature, body, json_length):

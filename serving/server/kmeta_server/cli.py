@@ -26,6 +26,14 @@ def add_options(parser):
         "--port", type=_port, default=DEFAULTS.port, help="default: %(default)s; 0 for any"
     )
     parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name by which clients may call this machine, beside its addresses and localhost, or "
+        "'*' for any: pages of a stranger can point a name of theirs to it",
+    )
+    parser.add_argument(
         "--max-request-mb",
         type=_positive,
         default=DEFAULTS.max_request_bytes >> 20,
@@ -38,6 +46,21 @@ def add_options(parser):
         default=DEFAULTS.max_images,
         metavar="N",
         help="most images, support items or classes of an input (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-bodies-mb",
+        type=_positive,
+        default=DEFAULTS.max_bodies_bytes >> 20,
+        metavar="MB",
+        help="of all large bodies at the same time, others wait (default: %(default)s; at least "
+        "twice --max-request-mb)",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=_count,
+        default=DEFAULTS.max_pixels,
+        metavar="N",
+        help="most pixels of an input, images x height x width (default: %(default)s)",
     )
     parser.add_argument(
         "--workers",
@@ -91,7 +114,10 @@ def run(parsed):
     settings = Settings(
         host=parsed.host,
         port=parsed.port,
+        hosts=tuple(parsed.allow_host),
         max_request_bytes=int(parsed.max_request_mb * 2**20),
+        max_bodies_bytes=int(parsed.max_bodies_mb * 2**20),
+        max_pixels=parsed.max_pixels,
         max_images=parsed.max_images,
         workers=parsed.workers,
         threads=parsed.threads,

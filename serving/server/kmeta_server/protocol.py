@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from kmeta_server import lists
 from kmeta_server.errors import RequestError, wrong
 
 DTYPES = {"FP32": np.dtype("<f4"), "INT64": np.dtype("<i8"), "UINT8": np.dtype("u1")}
@@ -26,7 +27,7 @@ class InputTensor(msgspec.Struct):
     name: str
     datatype: str
     shape: list[int]
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     data: msgspec.Raw = msgspec.Raw()
 
 
@@ -34,7 +35,7 @@ class OutputTensor(msgspec.Struct):
     """An output that a client asks for."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class Request(msgspec.Struct):
@@ -42,7 +43,7 @@ class Request(msgspec.Struct):
 
     inputs: list[InputTensor]
     id: str | None = None
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     outputs: list[OutputTensor] | None = None
 
 
@@ -79,7 +80,7 @@ def _binary(request, rest):
     """The bytes of each tensor that says how many it has."""
     found = {}
     for tensor in request.inputs:
-        size = tensor.parameters.get("binary_data_size")
+        size = (tensor.parameters or {}).get("binary_data_size")
         if size is None:
             continue
         if type(size) is not int or not 0 <= size <= len(rest):
@@ -114,10 +115,13 @@ def _from_json(tensor):
     if not bytes(memoryview(tensor.data)[:1]):
         raise wrong(f"Input '{tensor.name}' must have data", "none")
     nested = _NESTED.match(tensor.data) is not None
-    decoder = _decoder(_KINDS[tensor.datatype], len(tensor.shape) if nested else 1)
+    kind, dtype = _KINDS[tensor.datatype], DTYPES[tensor.datatype]
+    decoder = _decoder(kind, len(tensor.shape) if nested else 1)
     try:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, which is refused
-            found = np.asarray(decoder.decode(tensor.data), DTYPES[tensor.datatype])
+            if len(memoryview(tensor.data)) > lists.PART:
+                return lists.decode(bytes(tensor.data), kind, dtype, tensor.shape, nested)
+            found = np.asarray(decoder.decode(tensor.data), dtype)
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, ValueError) as error:
         text = f"Input '{tensor.name}' must have data of {tensor.datatype}, flat or as its shape"
         raise RequestError(400, f"{text} {tensor.shape}: {error}") from error
@@ -156,7 +160,7 @@ def response(request, model, version, outputs, datatypes):
     if infinite:
         raise wrong("Inputs must give finite outputs", f"NaN or infinity in {', '.join(infinite)}")
     wanted = request.outputs or [OutputTensor(name) for name in outputs]
-    unasked = request.parameters.get("binary_data_output", False)
+    unasked = (request.parameters or {}).get("binary_data_output", False)
     tensors, tail = [], []
     for output in wanted:
         if output.name not in outputs:
@@ -167,7 +171,7 @@ def response(request, model, version, outputs, datatypes):
             "datatype": datatypes[output.name],
             "shape": list(value.shape),
         }
-        if output.parameters.get("binary_data", unasked) is True:
+        if (output.parameters or {}).get("binary_data", unasked) is True:
             tail.append(_bytes(value))
             tensor["parameters"] = {"binary_data_size": len(tail[-1])}
         else:

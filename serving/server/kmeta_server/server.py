@@ -9,12 +9,12 @@ import sys
 
 import uvicorn
 
+from kmeta_server import connections
 from kmeta_server.app import make_app
 from kmeta_server.metrics import Metrics
 from kmeta_server.repository import Repository
 
 _DRAIN_SECONDS = 30
-_CONNECTIONS = 512  # more are answered 503, so that memory is bounded
 _MALLOPT = {-8: 2, -3: 1 << 18}  # of glibc: M_ARENA_MAX, and M_MMAP_THRESHOLD in bytes
 
 
@@ -41,13 +41,16 @@ def serve(bundles, models_dir, settings):
         host, port = listening.getsockname()[:2]
         print(f"http://{f'[{host}]' if ':' in host else host}:{port}/v2", flush=True)
         config = uvicorn.Config(
-            make_app(repository, settings, metrics),
+            make_app(
+                repository, settings._replace(hosts=(*settings.hosts, settings.host)), metrics
+            ),
             log_config=None,
             access_log=False,
             ws="none",
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=_CONNECTIONS,
+            http=connections.Connection,
+            limit_concurrency=connections.most() + 1,
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
         uvicorn.Server(config).run(sockets=[listening])

@@ -7,9 +7,12 @@ class Settings(NamedTuple):
     """Limits of a server.
 
     host, port: where it listens; port 0 is any that is free.
+    hosts: names, beside addresses and localhost, by which clients may call it; `"*"` for any.
     max_request_bytes: of the body of a request.
-    max_images: of every free dimension of an input: images, support items, classes. Height and
-        width are limited by the size of the body alone.
+    max_bodies_bytes: of all bodies above 64 KiB at the same time; others wait. At least twice
+        `max_request_bytes`.
+    max_images: of every free dimension of an input: images, support items, classes.
+    max_pixels: of the images of an input together, images x height x width.
     workers: predictions at the same time.
     threads: of each.
     batch_size: images of a batch.
@@ -19,8 +22,11 @@ class Settings(NamedTuple):
 
     host: str = "127.0.0.1"
     port: int = 8080
+    hosts: tuple = ()
     max_request_bytes: int = 32 << 20
+    max_bodies_bytes: int = 64 << 20
     max_images: int = 1024
+    max_pixels: int = 1 << 23
     workers: int = 1
     threads: int = 1
     batch_size: int = 32

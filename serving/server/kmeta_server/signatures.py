@@ -1,5 +1,6 @@
 """What a loaded bundle can be asked: its signatures, each with its tensors and a check of them."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,9 @@ DATATYPES = {
 IMAGES = ("images", "support_images", "queries")
 LABELS = ("support_labels", "labels")
 BY_ROWS = ("serving_default", "embed")  # each row of the answer is that of one image alone
-OF_AN_IMAGE = ("height", "width", "channels")  # free dimensions that the body's size limits
+RAW = "raw_images"
+SIDES = ("height", "width")  # free dimensions of raw images
+MOST_OF_A_SIDE = 1 << 14  # resizing takes memory by the side, whatever the other is
 PAIRS = 1 << 14  # of queries and rows of the state, computed at a time
 
 
@@ -45,6 +48,7 @@ class Signature:
         self.name, self.by_rows = name, name in BY_ROWS
         self._classifier = classifier
         self._part, self._largest = settings.batch_size, settings.max_images
+        self._pixels = settings.max_pixels
         if name == "serving_default":
             images = Tensor("images", "FP32", ("batch", *classifier.image_shape))
             answers = (
@@ -97,14 +101,15 @@ class Signature:
         for size, wanted in zip(given.shape, tensor.shape, strict=True):
             if isinstance(wanted, int):
                 continue
-            largest = None if wanted in OF_AN_IMAGE else self._largest
-            if size < 1 or (largest and size > largest):
-                limits = f"from 1 to {largest}" if largest else "of at least 1"
-                raise wrong(f"{expected}, {wanted} {limits}", given.shape)
+            largest = MOST_OF_A_SIDE if wanted in SIDES else self._largest
+            if not 1 <= size <= largest:
+                raise wrong(f"{expected}, {wanted} from 1 to {largest}", given.shape)
             if sizes.setdefault(wanted, size) != size:
                 raise wrong(f"{expected}, with {wanted} = {sizes[wanted]} by another input", size)
             if wanted == "channels" and size not in (1, 3):
                 raise wrong(f"{expected}, 1 or 3 channels", given.shape)
+        if tensor.name in (RAW, *IMAGES) and math.prod(given.shape[:3]) > self._pixels:
+            raise wrong(f"{expected}, with at most {self._pixels} pixels together", given.shape)
 
     def _values(self, values, given):
         if given.datatype == "UINT8" and given.name in IMAGES:
@@ -128,6 +133,8 @@ class Signature:
         """The outputs for checked inputs, arrays by name."""
         if self.by_rows:
             return _joined(self._rows, given["images"], self._part)
+        if self.name == "serving_raw":
+            return _joined(self._raw, given[RAW], 1)  # one by one: each is resized in float32
         if self.name == "classify":
             return self._classify(given)
         if self.name == "episode" and "adapt" in self._classifier.sessions.names:
@@ -146,6 +153,9 @@ class Signature:
             "label": np.array(labels, dtype=object),
             "score": np.array(scores, dtype="float32"),
         }
+
+    def _raw(self, images):
+        return self._session(self.name, {RAW: images})
 
     def _classify(self, given):
         """Queries in parts: some learners compare each with every row of the state."""
