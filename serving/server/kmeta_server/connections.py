@@ -39,9 +39,9 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.since = self.loop.time()
         self._watch()
-        if len(self.connections) >= self.limit_concurrency:
-            idle = [other for other in self.connections if other.is_waiting()]
-            idle = [other for other in idle if not other.transport.is_closing()]
+        if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
+            ours = [other for other in self.connections if isinstance(other, Connection)]
+            idle = [one for one in ours if one.is_waiting() and not one.transport.is_closing()]
             min(idle, key=lambda other: other.since).transport.abort()
 
     def is_waiting(self):
