@@ -121,7 +121,7 @@ def serving(application, **options):
             application,
             http=connections.Connection,
             log_config=None,
-            limit_concurrency=100,
+            limit_concurrency=400,
             lifespan="off",
             **options,
         )
@@ -168,7 +168,8 @@ def test_idle_connections_lock_nobody_out():
         for connection in busy:
             connection.sendall(b"abc")
             assert connection.recv(1000).startswith(b"HTTP/1.1 200")
-        assert idle[0].recv(1) == b""
+        with contextlib.suppress(ConnectionResetError):
+            assert idle[0].recv(1) == b""
         idle[-1].settimeout(0.1)
         with pytest.raises(TimeoutError):
             idle[-1].recv(1)

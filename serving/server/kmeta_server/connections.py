@@ -4,14 +4,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10  # for the header of a request, and for the client to read an answer
 MOST = 1024
+_GRACE = 0.1  # seconds in which what a new connection has sent already is read
 _OTHER_FILES = 64  # of the process, beside its connections
 
 
 def most():
-    """How many connections may stand: `MOST`, or what the limit of open files allows.
+    """How many connections may stand: `MOST`, or half of what the limit of open files allows.
 
-    Raises the limit of this process as far as it may, for as many connections as are waiting to
-    be accepted when there are `MOST`.
+    As many again may be new. Raises the limit of this process as far as it may.
     """
     try:
         import resource
@@ -22,14 +22,14 @@ def most():
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return MOST if soft == resource.RLIM_INFINITY else max(1, min(MOST, soft - _OTHER_FILES))
+    return MOST if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft) - _OTHER_FILES) // 2
 
 
 class Connection(H11Protocol):
     """uvicorn's connection, which closes after `HEADER_SECONDS` without a whole header.
 
-    Above `limit_concurrency` - 1 connections the one that has waited longest for its header gives
-    way to the new one, so that idle clients, however many, lock nobody out.
+    Above half of `limit_concurrency` connections the one that has waited longest for its header
+    gives way to the new one, so that idle clients, however many, lock nobody out.
     """
 
     _timer = None
@@ -39,9 +39,16 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         self.since = self.loop.time()
         self._watch()
-        if self.limit_concurrency and len(self.connections) >= self.limit_concurrency:
-            ours = [other for other in self.connections if isinstance(other, Connection)]
-            idle = [one for one in ours if one.is_waiting() and not one.transport.is_closing()]
+        if self._is_crowded():
+            self.loop.call_later(_GRACE, self._make_room)
+
+    def _is_crowded(self):
+        return self.limit_concurrency and len(self.connections) > self.limit_concurrency // 2
+
+    def _make_room(self):
+        ours = [other for other in self.connections if isinstance(other, Connection)]
+        idle = [one for one in ours if one.is_waiting() and not one.transport.is_closing()]
+        if self._is_crowded() and idle:
             min(idle, key=lambda other: other.since).transport.abort()
 
     def is_waiting(self):

@@ -50,7 +50,7 @@ def serve(bundles, models_dir, settings):
             server_header=False,
             proxy_headers=False,
             http=connections.Connection,
-            limit_concurrency=connections.most() + 1,
+            limit_concurrency=2 * connections.most(),
             timeout_graceful_shutdown=_DRAIN_SECONDS,
         )
         uvicorn.Server(config).run(sockets=[listening])
