@@ -5,6 +5,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from PIL import Image
+
 from kmeta.cli.episodes import draw
 from kmeta.cli.parsing import count
 from kmeta.cli.quiet import import_keras
@@ -12,6 +14,7 @@ from kmeta.cli.train import train_and_report
 from kmeta.recipes import get
 
 FOLDER = "kmeta-demo"
+CLASSES, DRAWINGS = 10, 5  # in the folder of drawings; a character more is for `kmeta predict` alone
 
 
 def add_parser(commands):
@@ -21,7 +24,8 @@ def add_parser(commands):
         help="train, evaluate, adapt and export, in a few minutes",
         description="Train a Prototypical Network on glyphs, invented characters that the library "
         "draws itself; score it on characters of scripts it has never seen; adapt it to five of "
-        "them from one drawing each; export the classifier as SavedModel and ONNX.",
+        "them from one drawing each; export the classifier as SavedModel and ONNX. Leaves a folder "
+        "of drawings, dark on white like scans, on which to try `kmeta fit`.",
     )
     parser.add_argument(
         "--out",
@@ -50,7 +54,13 @@ def run(arguments):
     data = load_data(recipe)
     train_and_report(recipe, run_folder, None, data)
     show(folder, recipe, data["test"])
-    print(f"Done in {time.monotonic() - started:.0f} s")
+    write_drawings(folder, data["test"])
+    print(
+        f"Done in {time.monotonic() - started:.0f} s. Your own pictures are next; try it on "
+        f"{folder / 'drawings'}:\n"
+        f"  kmeta fit {folder / 'drawings'} --out {folder / 'mine'} --calibrate\n"
+        f"  kmeta predict {folder / 'mine'} {folder / 'new'}/*.png"
+    )
 
 
 def free_folder():
@@ -82,3 +92,25 @@ def show(folder, recipe, dataset):
     print(f"Picture of this task: {draw(episodes, folder / 'episode.png')}")
     print(f"Classifier: {folder / 'classifier.keras'}")
     print(export(classifier, folder / "bundle", sample=support.x[0]))
+
+
+def write_drawings(folder, dataset):
+    """Write pictures as a scanner gives them: `drawings/<class>/` to learn, `new/` to be told.
+
+    Of the new ones the last is of a character that is not among the drawings.
+    """
+    new = folder / "new"
+    new.mkdir()
+    for label in range(CLASSES):
+        name = f"character{label + 1:02d}"
+        place = folder / "drawings" / name
+        place.mkdir(parents=True)
+        first, *others = dataset.indices_of(label)[: DRAWINGS + 1]
+        for number, index in enumerate(others, 1):
+            _save(dataset.images[index], place / f"{number}.png")
+        _save(dataset.images[first], new / f"{name}.png")
+    _save(dataset.images[dataset.indices_of(CLASSES)[0]], new / "something-else.png")
+
+
+def _save(image, path):
+    Image.fromarray(255 - image[..., 0]).save(path)
