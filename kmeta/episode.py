@@ -10,6 +10,10 @@ class Support(NamedTuple):
     y: `[tasks, items, way]` one-hot float labels. A row of zeros marks padding, so that classes
         may have unequal shots and tasks unequal sizes; padded items never count.
         For regression: `[tasks, items, outputs]` float targets.
+
+    >>> support = Support(np.zeros((1, 2, 28, 28, 1)), np.eye(2)[None])  # one picture of two classes
+    >>> support.x.shape, support.y.shape
+    ((1, 2, 28, 28, 1), (1, 2, 2))
     """
 
     x: Any
@@ -21,6 +25,10 @@ class Episode(NamedTuple):
 
     support: `Support`.
     query_x: `[tasks, queries, ...]`. Query labels travel apart, so that they cannot leak.
+
+    >>> support = Support(np.zeros((1, 2, 28, 28, 1)), np.eye(2)[None])
+    >>> Episode(support, np.zeros((1, 6, 28, 28, 1))).image_shape
+    (28, 28, 1)
     """
 
     support: Support
@@ -37,6 +45,9 @@ class Pairs(NamedTuple):
 
     first, second: `[pairs, ...]`, float images in [0, 1] or any features. Whether a pair is of one
         class, `[pairs]` of 0 and 1, travels apart, like the labels of queries.
+
+    >>> Pairs(np.zeros((8, 28, 28, 1)), np.zeros((8, 28, 28, 1))).image_shape
+    (28, 28, 1)
     """
 
     first: Any
@@ -55,6 +66,9 @@ class Sequence(NamedTuple):
     previous_y: `[tasks, steps, symbols]`, the label of the step before, one-hot or in several
         one-hot letters side by side; zeros at the first step. The labels of the steps themselves
         travel apart, like those of queries.
+
+    >>> Sequence(np.zeros((1, 50, 28, 28, 1)), np.zeros((1, 50, 5))).image_shape
+    (28, 28, 1)
     """
 
     x: Any

@@ -43,6 +43,9 @@ def load(name, split, data_dir=None, **options):
     Raises:
         ValueError: if the name, the split or an option is unknown.
         FileNotFoundError: if the data are in none of the places looked in.
+
+    >>> load("glyphs", "test")
+    Dataset('glyphs-test', 2800 images of (28, 28, 1) uint8, 140 classes)
     """
     source = _source(name)
     parameters = [item for item in inspect.signature(source).parameters if item != "name"]

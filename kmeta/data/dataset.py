@@ -21,6 +21,15 @@ class Dataset:
 
     Raises:
         ValueError: if one of these does not hold.
+
+    >>> images = np.zeros((4, 28, 28, 1), np.uint8)
+    >>> dataset = Dataset(images, np.array([0, 0, 1, 1]), ("cat", "dog"), "pets")
+    >>> dataset
+    Dataset('pets', 4 images of (28, 28, 1) uint8, 2 classes)
+    >>> dataset.counts, dataset.indices_of(1)
+    (array([2, 2]), array([2, 3]))
+    >>> dataset.subset(["dog"]).class_names
+    ('dog',)
     """
 
     images: np.ndarray
@@ -131,6 +140,9 @@ def from_arrays(x, y, class_names=None, name="arrays"):
 
     Raises:
         ValueError: if lengths differ, nothing is given, or a value cannot be used.
+
+    >>> from_arrays(np.zeros((3, 8, 8)), ["dog", "cat", "dog"])
+    Dataset('arrays', 3 images of (8, 8, 1) float32, 2 classes)
     """
     x, y = _array("x", x), _array("y", y)
     if x.dtype in (np.float16, np.float64):

@@ -40,6 +40,14 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
         ValueError: if there are fewer than two classes, a class has no picture, a picture is
             outside the class folders or unreadable, sizes differ and no `size` is given, or an
             archive is unsafe.
+
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> for name in ("cat", "dog"):
+    ...     Path("pets", name).mkdir(parents=True)
+    ...     Image.new("RGB", (40, 30)).save(Path("pets", name, "1.png"))
+    >>> from_directory("pets", size=32)
+    Dataset('pets', 2 images of (32, 32, 3) uint8, 2 classes)
     """
     size = side_lengths(size)
     one_of("channels", channels, (None, 1, 3))

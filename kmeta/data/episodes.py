@@ -48,6 +48,16 @@ class Episodes(EpisodeStream):
         ValueError: if an argument is of the wrong kind, there are fewer classes than `way`, a
             class has fewer images than shot and query together, or images to be rotated or
             distorted are none, or not square.
+
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> episodes = Episodes(dataset, way=5, shot=1, query=3, tasks_per_step=2, steps=10)
+    >>> (support, query_x), query_y = episodes[0]
+    >>> support.x.shape, support.y.shape, query_x.shape, query_y.shape
+    ((2, 5, 28, 28, 1), (2, 5, 5), (2, 15, 28, 28, 1), (2, 15))
+    >>> episodes.class_names_of(0)[0][:2]
+    (...'script...')
+    >>> sorted(episodes.manifest())[:3]
+    ['data_sha256', 'dataset', 'episodes_sha256']
     """
 
     least_query = 1

@@ -28,6 +28,9 @@ class Limits(NamedTuple):
         max_file_bytes: bytes of one entry of an archive.
         max_total_bytes: bytes of all entries of an archive.
         max_ratio: how many times larger than the archive its entries may be together.
+
+    >>> Limits(max_pixels=1_000_000).max_pixels
+    1000000
     """
 
     max_pixels: int = 64_000_000

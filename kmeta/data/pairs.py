@@ -55,6 +55,11 @@ class VerificationPairs(EpisodeStream):
     Raises ValueError where an argument is of the wrong kind, there are fewer than two classes (in a
     group, with `within_groups`), a class has fewer than two images, or images to be turned or
     distorted are none, or not square.
+
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> pairs, same = VerificationPairs(dataset, batch_size=4)[0]
+    >>> pairs.first.shape, same
+    ((4, 28, 28, 1), array([1, 0, 1, 0], dtype=int32))
     """
 
     def __init__(

@@ -38,6 +38,13 @@ class SequenceEpisodes(Episodes):
         ValueError: if an argument is of the wrong kind, there are fewer classes than `way`, a
             class has fewer images than `instances`, or images to be turned or distorted are none,
             or not square.
+
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> sequence, y = SequenceEpisodes(dataset, way=5, instances=4, tasks_per_step=2)[0]
+    >>> sequence.x.shape, sequence.previous_y.shape, y.shape
+    ((2, 20, 28, 28, 1), (2, 20, 5), (2, 20))
+    >>> bool((sequence.previous_y[:, 1:].argmax(-1) == y[:, :-1]).all())
+    True
     """
 
     least_query = 0

@@ -29,6 +29,14 @@ class SinusoidEpisodes(EpisodeStream):
 
     Raises:
         ValueError: if an argument is of the wrong kind.
+
+    >>> episodes = SinusoidEpisodes(shot=10, query=5, tasks_per_step=3)
+    >>> (support, query_x), query_y = episodes[0]
+    >>> support.x.shape, support.y.shape, query_y.shape
+    ((3, 10, 1), (3, 10, 1), (3, 5, 1))
+    >>> amplitude, phase = episodes.waves(0)[0]
+    >>> bool(np.allclose(query_y[0], amplitude * np.sin(query_x[0] - phase), atol=1e-5))
+    True
     """
 
     def __init__(self, shot=10, query=10, tasks_per_step=25, steps=100, seed=0, **kwargs):

@@ -14,6 +14,12 @@ class Reliability(NamedTuple):
     count: int `[bins]`, predictions in a bin.
     confidence: `[bins]`, their mean confidence; NaN where there are none.
     accuracy: `[bins]`, the share of them that is right; NaN where there are none.
+
+    >>> found = reliability([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], np.array([0, 1, 1]), bins=2)
+    >>> found.count, found.accuracy.round(2), found.confidence.round(2)
+    (array([0, 3]), array([ nan, 0.67]), array([ nan, 0.77]))
+    >>> round(found.error, 2)
+    0.1
     """
 
     edges: np.ndarray
@@ -41,6 +47,9 @@ def expected_calibration_error(probabilities, labels, bins=15):
 
     Raises:
         ValueError: if an argument is not of this form.
+
+    >>> round(expected_calibration_error([[0.9, 0.1], [0.6, 0.4]], np.array([0, 1])), 2)
+    0.35
     """
     return reliability(probabilities, labels, bins).error
 
@@ -52,6 +61,9 @@ def reliability(probabilities, labels, bins=15):
 
     Returns:
         A `Reliability`.
+
+    >>> reliability([[0.9, 0.1], [0.6, 0.4]], np.array([0, 1]), bins=5).count
+    array([0, 0, 1, 0, 1])
     """
     probabilities, labels = np.asarray(probabilities, "float64"), np.asarray(labels)
     _check(probabilities, labels, bins)

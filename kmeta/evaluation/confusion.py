@@ -20,6 +20,11 @@ def confusion_matrix(labels, predictions, classes):
 
     Raises:
         ValueError: if an argument is not of this form.
+
+    >>> confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], 3)
+    array([[1, 1, 0],
+           [0, 1, 0],
+           [0, 0, 1]])
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape:
@@ -54,6 +59,12 @@ def confusion_over_episodes(learner, episodes):
 
     Raises:
         ValueError: if an argument is none of those above.
+
+    >>> few = kmeta.data.load("glyphs", "val").subset(range(3))
+    >>> tasks = kmeta.Episodes(few, way=3, shot=1, query=2, steps=4)
+    >>> matrix, names = confusion_over_episodes(kmeta.load("prototypical-omniglot"), tasks)
+    >>> matrix.sum(axis=1), names[0]
+    (array([8, 8, 8]), 'script21/character01')
     """
     if not isinstance(learner, MetaLearner):
         raise ValueError(

@@ -7,6 +7,9 @@ def wilson_interval(hits, count):
     """The 95 % interval of a share, `(low, high)` (Wilson 1927), right also near 0 and 1.
 
     hits, count: how many of how many.
+
+    >>> [round(bound, 3) for bound in wilson_interval(48, 50)]
+    [0.865, 0.989]
     """
     z = 1.96
     share, square = hits / count, z * z / count

@@ -34,6 +34,9 @@ def auroc(known, unknown):
 
     `P(known > unknown) + P(known = unknown) / 2` for scores `[m]` and `[n]`; 1 is perfect and 0.5
     is chance.
+
+    >>> auroc(known=[0.9, 0.8, 0.4], unknown=[0.5, 0.1])
+    0.8333333333333334
     """
     known, unknown = np.asarray(known), np.sort(unknown)
     below = np.searchsorted(unknown, known, "left") + np.searchsorted(unknown, known, "right")

@@ -21,6 +21,9 @@ class Score:
     manifest: what identifies the episodes; its `episodes_sha256` is equal for equal episodes.
     instances: of sequences, `(accuracy, interval)` at the first, second, ... instance of a class;
         None of other episodes.
+
+    >>> print(Score(0.975, 0.002, episodes=1000, bn_mode="running", manifest={}))
+    97.50 % +- 0.20 (95 % interval, 1000 episodes, bn_mode=running)
     """
 
     accuracy: float
@@ -52,6 +55,12 @@ def evaluate(learner, episodes, verbose="auto"):
     Raises:
         ValueError: if the arguments are of other types, or the episodes have another way or other
             labels than the learner.
+
+    >>> unseen = kmeta.data.load("glyphs", "val")
+    >>> tasks = kmeta.Episodes(unseen, way=5, shot=1, query=5, steps=10)
+    >>> score = evaluate(kmeta.load("prototypical-omniglot"), tasks, verbose=0)
+    >>> score.episodes, score.bn_mode, score.accuracy > 0.9
+    (10, 'running', True)
     """
     if not isinstance(learner, MetaLearner):
         raise ValueError(

@@ -29,6 +29,12 @@ def draw_attention(learner, episode, path=None, class_names=None, task=0, querie
     Raises:
         ValueError: where an argument is not of this form.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> learner = kmeta.load("matching-omniglot")
+    >>> episode, query_y = kmeta.Episodes(dataset, way=3, shot=1, query=2)[0]
+    >>> draw_attention(learner, episode, "attention.png", class_names=["a", "b", "c"])
+    PosixPath('attention.png')
     """
     if not isinstance(learner, MatchingNetwork):
         raise ValueError(

@@ -24,6 +24,9 @@ def draw_confusion(matrix, path=None, class_names=None):
     Raises:
         ValueError: where an argument is not of this form, or there are more than 60 classes.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> draw_confusion([[9, 1], [0, 10]], "confusion.png", ["cat", "dog"])
+    PosixPath('confusion.png')
     """
     matrix = np.asarray(matrix)
     if matrix.ndim != 2 or len(set(matrix.shape)) != 1 or not 1 <= len(matrix) <= MOST:

@@ -24,6 +24,10 @@ def draw_curves(episode, query_y, predictions, path=None, tasks=3):
     Raises:
         ValueError: where an argument is not of this form.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> episode, query_y = kmeta.data.SinusoidEpisodes(shot=5, query=20, tasks_per_step=3)[0]
+    >>> draw_curves(episode, query_y, {"nothing learned": 0 * query_y}, "curves.png")
+    PosixPath('curves.png')
     """
     x, truth = np.asarray(episode.query_x), np.asarray(query_y)
     if x.ndim != 3 or x.shape[-1] != 1:

@@ -33,6 +33,15 @@ def draw_episode(episode, query_y, path=None, class_names=None, task=0, predicti
     Raises:
         ValueError: where an argument is not of this form.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> learner = kmeta.load("prototypical-omniglot")
+    >>> episode, query_y = kmeta.Episodes(dataset, way=3, shot=1, query=2)[0]
+    >>> answers = learner.predict_on_batch(episode).argmax(-1)
+    >>> draw_episode(episode, query_y, "task.png", predictions=answers)
+    PosixPath('task.png')
+    >>> draw_episode(episode, query_y)[:4]
+    b'\\x89PNG'
     """
     check(path)
     support_x, query_x = np.asarray(episode.support.x), np.asarray(episode.query_x)
@@ -62,6 +71,11 @@ def draw_sequence(sequence, y, path=None, class_names=None, task=0, predictions=
             classes. Pictures then have a green frame, or a red one with the wrong name below.
 
     Returns, Raises: as `draw_episode`.
+
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> sequence, y = kmeta.data.SequenceEpisodes(dataset, way=3, instances=2)[0]
+    >>> draw_sequence(sequence, y, "sequence.png")
+    PosixPath('sequence.png')
     """
     check(path)
     x, y = np.asarray(sequence.x), np.asarray(y)

@@ -20,6 +20,9 @@ def draw_instances(instances, path=None, chance=None):
     Raises:
         ValueError: where `instances` is not of this form.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> draw_instances([(0.36, 0.02), (0.83, 0.01)], path="instances.png", chance=0.2)
+    PosixPath('instances.png')
     """
     points = np.asarray(instances, "float64")
     if points.ndim != 2 or points.shape[1] != 2:

@@ -32,6 +32,13 @@ def draw_memory(weights, y, path=None, task=0, slots=32, predictions=None):
     Raises:
         ValueError: where an argument is not of this form.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> cell = kmeta.layers.MemoryCell(units=8, slots=6, width=4)
+    >>> learner = kmeta.MemoryAugmentedNetwork(keras.layers.Flatten(), 3, cell)
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> sequence, y = kmeta.data.SequenceEpisodes(dataset, way=3, instances=2, tasks_per_step=1)[0]
+    >>> draw_memory(learner.memory_weights(sequence), y, "memory.png")
+    PosixPath('memory.png')
     """
     weights = {name: np.asarray(weights[name]) for name, _ in PARTS}
     y = np.asarray(y)

@@ -20,6 +20,10 @@ def principal_plane(points):
 
     Raises:
         ValueError: if `points` is not of this form.
+
+    >>> coordinates, share = principal_plane([[0, 0, 0], [2, 0, 0], [0, 1, 0], [2, 1, 0]])
+    >>> coordinates.shape, round(share, 3)
+    ((4, 2), 1.0)
     """
     points = np.asarray(points, "float64")
     if points.ndim != 2 or min(points.shape) < 2:
@@ -57,6 +61,12 @@ def draw_plane(learner, episode, query_y, path=None, class_names=None, task=0):
     Raises:
         ValueError: where an argument is not of this form.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> dataset = kmeta.data.load("glyphs", "val")
+    >>> learner = kmeta.load("prototypical-omniglot")
+    >>> episode, query_y = kmeta.Episodes(dataset, way=3, shot=1, query=2)[0]
+    >>> draw_plane(learner, episode, query_y, "plane.png")
+    PosixPath('plane.png')
     """
     if not isinstance(learner, MetricLearner):
         raise ValueError(

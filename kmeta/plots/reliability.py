@@ -22,6 +22,9 @@ def draw_reliability(probabilities, labels, path=None, bins=15):
     Raises:
         ValueError: where an argument is not of this form.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> draw_reliability([[0.9, 0.1], [0.6, 0.4]], np.array([0, 1]), "reliability.png")
+    PosixPath('reliability.png')
     """
     found = reliability(probabilities, labels, bins)
     middles, width = (found.edges[1:] + found.edges[:-1]) / 2, 0.94 / bins

@@ -22,6 +22,10 @@ def draw_training(log, path=None, best_epoch=None):
     Raises:
         ValueError: if the log has no epoch, or no measure.
         FileNotFoundError: where the folder of `path` does not exist.
+
+    >>> log = {"epoch": [0, 1, 2], "loss": [1.6, 0.9, 0.7], "val_loss": [1.2, 0.8, 0.8]}
+    >>> draw_training(log, "training.png", best_epoch=2)
+    PosixPath('training.png')
     """
     names = dict.fromkeys(name.removeprefix("val_") for name in log if name != "epoch")
     names = sorted(names, key=lambda name: (FIRST + (name,)).index(name))

@@ -40,7 +40,14 @@ RECIPES = {
 
 
 def get(name):
-    """Return the recipe `name`; raises ValueError, with the nearest names, where there is none."""
+    """Return the recipe `name`; raises ValueError, with the nearest names, where there is none.
+
+    >>> get("demo-glyphs").learner
+    'prototypical'
+    >>> get("demo-glyph")
+    Traceback (most recent call last):
+    ValueError: There is no recipe 'demo-glyph'. Did you mean 'demo-glyphs'?...
+    """
     if name in RECIPES:
         return RECIPES[name]
     near = difflib.get_close_matches(str(name), RECIPES, 1)

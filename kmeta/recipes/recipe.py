@@ -10,6 +10,9 @@ class Tasks:
     """The episodes of one split; the fields are those of `kmeta.Episodes`.
 
     Of learners that read sequences, `shot` counts the instances of a class, and `query` is 0.
+
+    >>> Tasks("test", shot=5).way
+    5
     """
 
     split: str
@@ -51,6 +54,10 @@ class Recipe:
         to TensorFlow. Weights may differ by it in the last digits.
     seed: of the initial weights and of all else that is random in training, tasks excepted.
     target: published accuracy, 0 to 1, and `source`, where it is published.
+
+    >>> recipe = Recipe(learner="prototypical", data="glyphs", epochs=3)
+    >>> Recipe.from_dict(recipe.to_dict()) == recipe
+    True
     """
 
     name: str = "custom"

@@ -28,6 +28,15 @@ def write_report(path, out=None, data_dir=None):
     Raises:
         FileNotFoundError: where there is no run.
         ValueError: where a file of the run is damaged.
+
+    >>> tasks = dict(way=2, shot=1, query=2, tasks_per_step=1, steps=2)
+    >>> recipe = kmeta.recipes.Recipe(
+    ...     data="glyphs", network={"filters": 4}, epochs=1, train=kmeta.recipes.Tasks("val", **tasks),
+    ...     val=None, test=kmeta.recipes.Tasks("test", **tasks),
+    ... )
+    >>> result = kmeta.runs.train(recipe, "run", verbose=0)
+    >>> write_report("run")
+    PosixPath('run/report.html')
     """
     run = Run(path)
     out = run.report_path if out is None else out

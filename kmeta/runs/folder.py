@@ -19,6 +19,12 @@ class Run:
     - `evaluations.jsonl`: later evaluations, one a line; `report.html`: what `kmeta report` wrote.
 
     path: of the folder, which need not exist.
+
+    >>> run = Run("runs/mine")
+    >>> run.exists, run.finished, run.log
+    (False, False, {})
+    >>> run.learner_path
+    PosixPath('runs/mine/learner.keras')
     """
 
     def __init__(self, path):

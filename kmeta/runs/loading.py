@@ -20,6 +20,10 @@ def load(path):
 
     Raises FileNotFoundError where there is nothing of the kind, and ValueError where the run has
     not finished or the file cannot be read.
+
+    >>> learner = load("prototypical-omniglot")
+    >>> type(learner).__name__, learner.image_shape
+    ('PrototypicalNetwork', (28, 28, 1))
     """
     if path in weights.names() and not Path(path).exists():
         path = weights.path(path)

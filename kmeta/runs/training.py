@@ -41,6 +41,15 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
         FileExistsError: if there is something in `path` and `resume` is False.
         FileNotFoundError: if there is no run in `path` and `resume` is True.
         ValueError: if the run there is one of another recipe or of other data.
+
+    >>> tasks = dict(way=2, shot=1, query=2, tasks_per_step=1, steps=2)
+    >>> recipe = kmeta.recipes.Recipe(
+    ...     data="glyphs", network={"filters": 4}, epochs=1, train=kmeta.recipes.Tasks("val", **tasks),
+    ...     val=None, test=kmeta.recipes.Tasks("test", **tasks),
+    ... )
+    >>> result = train(recipe, "run", verbose=0)
+    >>> result["episodes"], result["bn_mode"], result["manifest"]["dataset"]
+    (2, 'running', 'glyphs-test')
     """
     run = Run(path)
     if resume:
