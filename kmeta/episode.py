@@ -11,7 +11,7 @@ class Support(NamedTuple):
         may have unequal shots and tasks unequal sizes; padded items never count.
         For regression: `[tasks, items, outputs]` float targets.
 
-    >>> support = Support(np.zeros((1, 2, 28, 28, 1)), np.eye(2)[None])  # one picture of two classes
+    >>> support = Support(np.zeros((1, 2, 28, 28, 1)), np.eye(2)[None])  # 1 shot
     >>> support.x.shape, support.y.shape
     ((1, 2, 28, 28, 1), (1, 2, 2))
     """

@@ -14,7 +14,7 @@ from kmeta.cli.train import train_and_report
 from kmeta.recipes import get
 
 FOLDER = "kmeta-demo"
-CLASSES, DRAWINGS = 10, 5  # in the folder of drawings; a character more is for `kmeta predict` alone
+CLASSES, DRAWINGS = 10, 5  # in the folder of drawings
 
 
 def add_parser(commands):

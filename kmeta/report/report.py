@@ -31,8 +31,8 @@ def write_report(path, out=None, data_dir=None):
 
     >>> tasks = dict(way=2, shot=1, query=2, tasks_per_step=1, steps=2)
     >>> recipe = kmeta.recipes.Recipe(
-    ...     data="glyphs", network={"filters": 4}, epochs=1, train=kmeta.recipes.Tasks("val", **tasks),
-    ...     val=None, test=kmeta.recipes.Tasks("test", **tasks),
+    ...     data="glyphs", network={"filters": 4}, epochs=1, val=None,
+    ...     train=kmeta.recipes.Tasks("val", **tasks), test=kmeta.recipes.Tasks("test", **tasks),
     ... )
     >>> result = kmeta.runs.train(recipe, "run", verbose=0)
     >>> write_report("run")

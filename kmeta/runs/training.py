@@ -44,8 +44,8 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
 
     >>> tasks = dict(way=2, shot=1, query=2, tasks_per_step=1, steps=2)
     >>> recipe = kmeta.recipes.Recipe(
-    ...     data="glyphs", network={"filters": 4}, epochs=1, train=kmeta.recipes.Tasks("val", **tasks),
-    ...     val=None, test=kmeta.recipes.Tasks("test", **tasks),
+    ...     data="glyphs", network={"filters": 4}, epochs=1, val=None,
+    ...     train=kmeta.recipes.Tasks("val", **tasks), test=kmeta.recipes.Tasks("test", **tasks),
     ... )
     >>> result = train(recipe, "run", verbose=0)
     >>> result["episodes"], result["bn_mode"], result["manifest"]["dataset"]

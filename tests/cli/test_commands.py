@@ -276,14 +276,3 @@ def test_episodes_draws_a_picture(pictures, tmp_path, capsys):
     assert drawn("--way", "3", "--query", "2")[0][0] < size[0]
     assert drawn("--way", "3", "--split", "all")[1] != pixels
     assert drawn("--way", "3", "--rotations")[1] != pixels
-
-
-@pytest.mark.slow
-def test_the_demo(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    assert main(["demo", "--epochs", "1"]) == 0
-    printed = capsys.readouterr().out
-    for text in ("% +- ", "SavedModel", "ONNX", "kmeta-demo/bundle", "kmeta-demo/episode.png"):
-        assert text in printed
-    for name in ("run/learner.keras", "classifier.keras", "bundle/manifest.json", "episode.png"):
-        assert (tmp_path / "kmeta-demo" / name).exists()
