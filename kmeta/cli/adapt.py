@@ -38,12 +38,12 @@ def add_invert(parser):
 
 def run(arguments):
     """Run the command."""
-    import kmeta.data
+    from kmeta.data.directory import check_classes
     from kmeta.runs.folder import check_loadable, replaced
 
     check_writable(arguments.out, arguments.overwrite, ".keras")
     check_loadable(arguments.learner)
-    kmeta.data.from_directory(arguments.folder, size=1)  # errors before TensorFlow loads
+    check_classes(arguments.folder)  # errors before TensorFlow loads
     import_keras()
     from kmeta.learners.meta_learner import MetaLearner
     from kmeta.runs.data import load_split

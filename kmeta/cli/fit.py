@@ -1,15 +1,16 @@
 """`kmeta fit`: from a folder of pictures to a deployable classifier, without training."""
 
 import dataclasses
-import warnings
+import sys
+from pathlib import Path
 
 from kmeta import weights
 from kmeta.cli.adapt import add_invert
 from kmeta.cli.parsing import count, given
 from kmeta.cli.quiet import import_keras
 
-DEFAULT = "prototypical-omniglot"
 HELD_OUT = {"omniglot": "evaluation", "glyphs": "test"}
+MANY = 200  # pictures, from which on progress is shown
 
 
 def add_parser(commands):
@@ -26,11 +27,18 @@ def add_parser(commands):
     parser.add_argument("--overwrite", action="store_true", help="replace the bundle")
     parser.add_argument(
         "--backbone",
-        default=DEFAULT,
+        default="auto",
         metavar="NAME|PATH",
-        help=f"what looks at the pictures: {', '.join(weights.names())}, for drawings; a network "
-        "of keras.applications, such as MobileNetV2, for photographs; a run's folder or a .keras "
-        f"file (default: {DEFAULT})",
+        help="what looks at the pictures. auto (the default): photos, for photographs, and "
+        "prototypical-omniglot, for drawings, are tried, and that is taken which tells more of the "
+        f"left-out pictures right. Or one of {', '.join(weights.names())}; a network of "
+        "keras.applications, such as MobileNetV2; a run's folder or a .keras file",
+    )
+    parser.add_argument(
+        "--head",
+        choices=("ridge", "prototypes"),
+        help="how classes are told by what the backbone sees: ridge regression, or the mean of "
+        "each class (default: ridge for photographs, and as trained for drawings)",
     )
     parser.add_argument(
         "--weights",
@@ -53,6 +61,12 @@ def add_parser(commands):
         "by tasks with other classes: those of a folder or named set; alone, by the pictures "
         "themselves, of which one or a class is left out in turn",
     )
+    parser.add_argument(
+        "--test",
+        metavar="FOLDER",
+        help="labelled pictures that are not learned from, one sub-folder a class: how many are "
+        "told right, and which are not. Sub-folders of other names are unknown classes",
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="where the files of a named set are")
     add_invert(parser)
     return parser
@@ -60,15 +74,17 @@ def add_parser(commands):
 
 def run(arguments):
     """Run the command."""
-    import kmeta.data
+    from kmeta.data.directory import check_classes
     from kmeta.edge import place
     from kmeta.edge.scoring import UNKNOWN
 
     place.check(arguments.out, arguments.overwrite)
+    _check_outside(arguments.out, arguments.folder)
     _check_other_classes(arguments.calibrate)
-    with warnings.catch_warnings(action="ignore"):  # errors before TensorFlow loads
-        found = kmeta.data.from_directory(arguments.folder, size=1, skip_unreadable=True)
-    if arguments.calibrate is not None and UNKNOWN in found.class_names:
+    names = check_classes(arguments.folder)  # errors before TensorFlow loads
+    if arguments.test is not None:
+        check_classes(arguments.test)
+    if arguments.calibrate is not None and UNKNOWN in names:
         raise ValueError(f"With --calibrate no class can be named {UNKNOWN!r}: rename its folder")
     import_keras()
     from kmeta.few_shot.few_shot_classifier import FewShotClassifier
@@ -78,21 +94,64 @@ def run(arguments):
         arguments.backbone,
         arguments.weights,
         arguments.size,
+        head=arguments.head,
+        progress=_Progress(),
         **given(arguments, ("invert",)),
     )
-    named = zip(classifier.class_names, classifier.counts, strict=True)
-    counts = ", ".join(f"{name} ({shots})" for name, shots in named)
-    print(f"Learned {len(classifier.class_names)} classes (pictures of each): {counts}")
-    if classifier.inverted:
-        print("Dark and light are swapped")
-    if classifier.counts.max() > 1:
-        estimate = classifier.leave_one_out()
-        print(estimate)
-        for name, other, times in estimate.confused():
-            print(f"  {name} was taken for {other} {times} times")
+    lines = [_learned(classifier), *_estimates(classifier)]
     if arguments.calibrate is not None:
-        print(classifier.calibrate(_other_classes(arguments, classifier)))
-    print(classifier.export(arguments.out, arguments.overwrite))
+        lines.append(str(classifier.calibrate(_other_classes(arguments, classifier))))
+    if arguments.test is not None:
+        lines.append(str(classifier.score(arguments.test)))
+    lines.append(str(classifier.export(arguments.out, arguments.overwrite)))
+    print("\n".join(lines))
+
+
+def _learned(classifier):
+    named = list(zip(classifier.class_names, classifier.counts, strict=True))
+    counts = ", ".join(f"{name} ({shots})" for name, shots in named)
+    text = f"Learned {len(named)} classes (pictures of each): {counts}"
+    return text + "\nDark and light are swapped" * classifier.inverted
+
+
+def _estimates(classifier):
+    """Lines about backbones, near-duplicates and left-out pictures."""
+    tried = [
+        f"{name} {100 * estimate.accuracy:.0f} %"
+        for name, estimate in classifier.tried.items()
+        if estimate is not None
+    ]
+    if tried:
+        yield f"Tried, left-out pictures told right: {', '.join(tried)}"
+    yield f"Backbone: {classifier.backbone}"
+    for group in classifier.near_duplicates():
+        files = ", ".join(classifier.files[i] for i in group)
+        yield f"Nearly the same, so left out together: {files}"
+    estimate = classifier.tried[classifier.backbone]
+    if estimate is not None:
+        yield str(estimate)
+        for name, other, times in estimate.confused():
+            yield f"  {name} was taken for {other} {times} times"
+
+
+class _Progress:
+    """Says on standard error how many of many pictures were read."""
+
+    def __init__(self):
+        self.shown = 0
+
+    def __call__(self, done, total):
+        if total >= MANY and (done * 20 // total > self.shown or done == total):
+            self.shown = done * 20 // total
+            print(f"kmeta fit: {done} of {total} pictures", file=sys.stderr, flush=True)
+
+
+def _check_outside(out, folder):
+    """Raise ValueError where the bundle would be taken for pictures the next time."""
+    if Path(folder).resolve() in Path(out).resolve().parents:
+        raise ValueError(
+            f"--out must not lie inside FOLDER, where it would be a class. Received: {out}"
+        )
 
 
 def _check_other_classes(data):

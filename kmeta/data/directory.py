@@ -60,6 +60,19 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
     return Dataset(images, np.array(found.labels), found.class_names, title)
 
 
+def check_classes(path, limits=LIMITS):
+    """Return `{class: number of its pictures}` of a folder or archive, without reading any.
+
+    Raises as `from_directory`, but for what pictures hold.
+    """
+    with FileTree(path, limits) as tree:
+        counts = {name: len(files) for name, files in _classes(tree).items()}
+    for name, count in counts.items():
+        if count == 0:
+            raise ValueError(f"Every class needs a picture. Received: none in {name!r} of {path}")
+    return counts
+
+
 class Pictures(NamedTuple):
     """Pictures of a folder: what each was made into, its label and its file; and class names."""
 
@@ -69,16 +82,22 @@ class Pictures(NamedTuple):
     class_names: tuple
 
 
-def read_classes(path, convert, skip_unreadable=False, limits=LIMITS):
+def read_classes(path, convert, skip_unreadable=False, limits=LIMITS, progress=None):
     """Return the `Pictures` of a folder or archive, each a plain PIL image given to `convert`.
+
+    progress: function of the number of files that were read, and of all.
 
     Raises as `from_directory`.
     """
     arrays, labels, names, bad = [], [], [], []
     with FileTree(path, limits) as tree:
         classes = _classes(tree)
+        total, done = sum(map(len, classes.values())), 0
         for label, (folder, files) in enumerate(classes.items()):
             for file in files:
+                if progress is not None:
+                    progress(done, total)
+                done += 1
                 try:
                     image = plain(decode(tree.read(file), f"{file} in {path}", limits.max_pixels))
                 except ValueError as error:

@@ -9,10 +9,20 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # whose unpacking can be bounded
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+
+TURNS = {  # by the numbers of EXIF's Orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 DAMAGE = (  # what Pillow raises on a damaged or excessive file
     *(OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error),
@@ -152,12 +162,22 @@ def decode(data, where, max_pixels=LIMITS.max_pixels):
                 f"it has {image.width} x {image.height} pixels, more than `max_pixels`={max_pixels}"
             )
         image.load()
-        return ImageOps.exif_transpose(image)
+        return upright(image)
     except UnidentifiedImageError as error:
         kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         raise ValueError(f"Cannot read the image {where}: it is no {kinds} file") from error
     except DAMAGE as error:
         raise ValueError(f"Cannot read the image {where}: {error}") from error
+
+
+def upright(image):
+    """Return a PIL image turned as the mark of its camera says; marks of odd kinds say nothing."""
+    try:
+        mark = image.getexif().get(0x0112)
+    except Exception:  # whatever a block that breaks the rules makes Pillow raise
+        return image
+    turn = TURNS.get(mark) if isinstance(mark, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def find(names, data_dir, folder):

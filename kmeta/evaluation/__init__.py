@@ -7,6 +7,7 @@ Names load on first use: `import kmeta.evaluation` imports neither Keras nor Ten
 from kmeta import lazy
 
 _HOMES = {
+    "LabelledScore": "labelled",
     "Reliability": "calibration",
     "Score": "score",
     "auroc": "open_set",

@@ -1,25 +1,29 @@
 """What looks at a user's pictures: trained learners, networks of Keras, networks of the user."""
 
 import difflib
+import re
 from pathlib import Path
 
 import keras
 
 from kmeta import weights as packaged
+from kmeta.checks import one_of
 from kmeta.layers.imagenet import ImageNetScaling
 from kmeta.learners.meta_learner import MetaLearner
 from kmeta.learners.metric.prototypical import PrototypicalNetwork
+from kmeta.learners.metric.r2d2 import R2D2
 from kmeta.runs.loading import load
 
 SIZE = 224  # of the pictures that most networks of keras.applications were trained on
 SCALE = 20.0  # of cosines, among which a softmax would hardly tell any apart
+HEADS = ("ridge", "prototypes")
 
 
-def learner_of(backbone, weights="imagenet", size=None):
+def learner_of(backbone, weights="imagenet", size=None, head=None):
     """The learner that a backbone is, or is made into, built for its images.
 
-    A network that is no learner becomes a `PrototypicalNetwork` with cosines: a class is the mean
-    of its features, and nothing is trained.
+    A network that is no learner becomes an `R2D2`: ridge regression from its features to the
+    classes. Nothing is trained.
 
     Args:
         backbone: name of a learner that comes with the package (`kmeta.weights.names()`); name of
@@ -29,11 +33,14 @@ def learner_of(backbone, weights="imagenet", size=None):
             path of a weights file, or None for random ones.
         size: side of the images in pixels, for networks of `keras.applications` (default 224) and
             Keras models that take any size.
+        head: "ridge" for `R2D2`, or "prototypes" for a `PrototypicalNetwork` with cosines, on the
+            network of a learner too. None leaves a learner as it is.
 
     Raises:
-        ValueError: if there is no such backbone, its weights cannot be had, or `size` is missing,
-            or not the one it was made for.
+        ValueError: if there is no such backbone or head, its weights cannot be had, its features
+            are no vectors, or `size` is missing, or not the one it was made for.
     """
+    one_of("head", head, (None, *HEADS))
     if isinstance(backbone, (str, Path)):
         backbone = _named(str(backbone), weights, size)
     if not isinstance(backbone, keras.Layer):
@@ -42,7 +49,8 @@ def learner_of(backbone, weights="imagenet", size=None):
             f"Received: {backbone!r}"
         )
     if not isinstance(backbone, MetaLearner):
-        learner = PrototypicalNetwork(backbone, distance="cosine", scale=SCALE)
+        backbone = _pooled(backbone, _image_shape(backbone, size))
+        learner = _with_head(backbone, head)
         learner.build(_image_shape(backbone, size))
         return learner
     if backbone.image_shape is None:
@@ -54,7 +62,32 @@ def learner_of(backbone, weights="imagenet", size=None):
             f"Argument `size` must be {backbone.image_shape[0]} or left out: the learner was "
             f"trained on images of {backbone.image_shape}. Received: size={size!r}"
         )
-    return backbone
+    if head is None or isinstance(backbone, R2D2 if head == "ridge" else PrototypicalNetwork):
+        return backbone
+    learner = _with_head(backbone.network, head)
+    learner.build(backbone.image_shape)
+    return learner
+
+
+def _pooled(network, image_shape):
+    """The network, with the mean over places where its features have any."""
+    features = network(keras.KerasTensor((None, *image_shape))).shape[1:]
+    if len(features) == 1:
+        return network
+    if len(features) != 3:
+        raise ValueError(
+            "Argument `backbone` must give features [batch, features], or maps of them [batch, "
+            f"height, width, features]. Received: {type(network).__name__}, whose output has the "
+            f"shape {(None, *features)}"
+        )
+    pooled = [keras.Input(image_shape), network, keras.layers.GlobalAveragePooling2D()]
+    return keras.Sequential(pooled)
+
+
+def _with_head(network, head):
+    if head == "prototypes":
+        return PrototypicalNetwork(network, distance="cosine", scale=SCALE)
+    return R2D2(network)
 
 
 def inverted(learner):
@@ -104,11 +137,20 @@ def _application(name, weights, size):
             include_top=False, weights=weights, pooling="avg", input_shape=(size, size, 3)
         )
     except Exception as error:  # of a download Keras raises a bare Exception
-        raise ValueError(
-            f"The weights {weights!r} of {name} cannot be had: {error}. Without a network give the "
-            "path of a weights file"
-        ) from error
+        raise ValueError(_how_to_get(name, weights, str(error))) from error
     return keras.Sequential([keras.Input((size, size, 3)), ImageNetScaling(family), network])
+
+
+def _how_to_get(name, weights, error):
+    """One line: what is wrong with the weights of a network, and which file to get."""
+    address = re.search(r"https?://\S+", error)
+    if weights != "imagenet" or address is None:
+        return f"The weights {weights!r} of {name} cannot be had: {error}"
+    return (
+        f"The weights of {name} cannot be downloaded here. Get {address[0].rstrip('.:,')} where "
+        "there is a network, and give the file: --weights FILE (`weights=` in Python). "
+        "The backbone 'photos' needs no download"
+    )
 
 
 def _image_shape(network, size):

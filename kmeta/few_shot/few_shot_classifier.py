@@ -2,26 +2,25 @@
 
 import numbers
 import warnings
-from pathlib import Path
 
 import numpy as np
+from keras import ops
 
-from kmeta import weights as packaged
 from kmeta.checks import whole_number
 from kmeta.data.dataset import Dataset
 from kmeta.data.directory import read_classes
 from kmeta.data.files import LIMITS
-from kmeta.data.pictures import coloured, picture, warn_of_duplicates
-from kmeta.data.pixels import fitted
+from kmeta.data.pictures import coloured, digest, picture, pictures_of, warn_of_duplicates
+from kmeta.edge.scoring import labels as labels_of
 from kmeta.edge.scoring import scores as scores_of
 from kmeta.edge.scoring import softmax
-from kmeta.few_shot import backbones, left_out
-from kmeta.few_shot.estimates import LeaveOneOut, calibration
-from kmeta.learners.classifier import CERTAIN, UNKNOWN
-from kmeta.learners.labels import plain_labels
-
-DEFAULT = "prototypical-omniglot"
-BATCH = 64  # images looked at together
+from kmeta.evaluation.labelled import LabelledScore
+from kmeta.few_shot import choosing, duplicates, left_out
+from kmeta.few_shot.album import BATCH
+from kmeta.few_shot.choosing import AUTO
+from kmeta.few_shot.estimates import calibration
+from kmeta.learners.classifier import CERTAIN, UNKNOWN, Classifier
+from kmeta.learners.labels import labels_and_names
 
 
 class FewShotClassifier:
@@ -34,7 +33,9 @@ class FewShotClassifier:
     Args:
         images: pictures of the classes, as for `predict`.
         labels: for each the name of its class, or an integer from 0 on.
-        backbone, weights, size: see `kmeta.few_shot.learner_of`.
+        backbone: see `kmeta.few_shot.learner_of`; or "auto": "photos" and "prototypical-omniglot"
+            are tried, and the one that tells more of the left-out pictures right is taken.
+        weights, size, head: see `kmeta.few_shot.learner_of`.
         class_names: names of classes 0, 1, ... Default: the names in `labels`, sorted.
         invert: True swaps dark and light, for a backbone that learned from light strokes on dark;
             None does so where the backbone is the name of one that came with the package and the
@@ -42,7 +43,10 @@ class FewShotClassifier:
 
     Attributes:
         class_names: of the columns of `predict`; classes added later come last.
-        image_shape: `(height, width, channels)` that the backbone sees; other pictures are resized.
+        backbone: name of the backbone, that which was taken of several.
+        tried: `{name: LeaveOneOut or None}` of the backbones that were tried, and of "raw pixels",
+            which compares 32 x 32 pixels, for comparison.
+        files: names of the pictures' files in their folder, None where there is none.
         temperature, threshold, familiarity: see `kmeta.Classifier`; `calibrate` sets them.
 
     Raises:
@@ -53,68 +57,111 @@ class FewShotClassifier:
         self,
         images,
         labels,
-        backbone=DEFAULT,
+        backbone=AUTO,
         weights="imagenet",
         size=None,
         class_names=None,
         invert=None,
+        head=None,
     ):
-        self.learner = backbones.learner_of(backbone, weights, size)
-        self.image_shape = self.learner.image_shape
-        images = self._pictures(images)
-        if invert is None:
-            invert = backbone in packaged.names() and images.mean() > 0.5
-            invert = bool(invert and packaged.about(backbone)["light_on_dark"])
-        if invert:
-            self.learner = backbones.inverted(self.learner)
-        self.inverted = invert
-        self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
-        labels = plain_labels(labels)
-        names = self.learner.adapt(images, labels, class_names).class_names
-        if labels.dtype.kind == "U":
-            labels = np.array([names.index(label) for label in labels])
-        self._set(images, labels.astype(int), names)
+        images = pictures_of(images)
+        labels, class_names = labels_and_names(labels, class_names, len(images))
+        albums = choosing.albums(backbone, weights, size, invert, head)
+        pixels = choosing.pixel_album()
+        for image in images:
+            for album in (*albums.values(), pixels):
+                album.add(image)
+        self._choose(albums, pixels, labels, class_names)
+        self.files = None
 
     @classmethod
     def from_directory(
         cls,
         folder,
-        backbone=DEFAULT,
+        backbone=AUTO,
         weights="imagenet",
         size=None,
         invert=None,
+        head=None,
         skip_unreadable=True,
         limits=LIMITS,
+        progress=None,
     ):
         """Learn the classes of a folder, or .zip archive, with one sub-folder a class.
 
-        Pictures may have any size and number, one of a class is enough. Unreadable ones are left
-        out with a warning, duplicates are warned of.
+        Pictures may have any size and number, one of a class is enough. Each is read once, and not
+        kept. Unreadable ones are left out with a warning, duplicates are warned of.
 
         Args:
             folder, skip_unreadable, limits: see `kmeta.data.from_directory`.
-            backbone, weights, size, invert: see the class.
+            backbone, weights, size, invert, head: see the class.
+            progress: function of the number of pictures that were read and of all of them.
 
         Raises:
             FileNotFoundError, ValueError: as `kmeta.data.from_directory` and the class.
         """
-        learner = backbones.learner_of(backbone, weights, size)
-        shape = learner.image_shape
-        found = read_classes(
-            folder, lambda image: (fitted(image, shape), coloured(image)), skip_unreadable, limits
-        )
-        pictures, colours = zip(*found.pictures, strict=True)
-        if any(colours) and shape[-1] == 1:
+        albums = choosing.albums(backbone, weights, size, invert, head)
+        pixels, first = choosing.pixel_album(), next(iter(albums.values()))
+
+        def look(image):
+            pixels.add(image)
+            marks = [digest(album.add(image)) for album in albums.values()]
+            return marks[0], first.image_shape[-1] == 1 and coloured(image)
+
+        found = read_classes(folder, look, skip_unreadable, limits, progress)
+        digests, colours = zip(*found.pictures, strict=True)
+        if any(colours):
             warnings.warn(
                 "Pictures are coloured, and the backbone sees grey drawings only. For photographs "
-                "choose another one, such as MobileNetV2",
+                "choose photos",
                 stacklevel=2,
             )
-        warn_of_duplicates(pictures, found.files)
-        name = backbone if backbone in packaged.names() else learner
-        return cls(
-            np.stack(pictures), found.labels, name, class_names=found.class_names, invert=invert
-        )
+        warn_of_duplicates(digests, found.files)
+        self = cls.__new__(cls)
+        self._choose(albums, pixels, np.array(found.labels), list(found.class_names))
+        self.files = list(found.files)
+        return self
+
+    def _choose(self, albums, pixels, labels, class_names):
+        """Take the backbone that tells the pictures best."""
+        supports = {name: album.close() for name, album in albums.items()}
+        raw, estimates = pixels.close(), {}
+        groups = duplicates.groups(next(iter(supports.values())), labels)
+        for name, album in {**albums, choosing.PIXELS: pixels}.items():
+            support = supports.get(name, raw)
+            estimates[name] = left_out.estimate(album.learner, support, labels, class_names, groups)
+        accuracies = {name: e and e.accuracy for name, e in estimates.items() if name in albums}
+        self.backbone = choosing.best(accuracies, raw)
+        self.tried, self._album = estimates, albums[self.backbone]
+        self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
+        self._set(supports[self.backbone], labels, class_names)
+        self._warn_of_pixels()
+
+    def _warn_of_pixels(self):
+        ours, pixels = self.tried[self.backbone], self.tried[choosing.PIXELS]
+        if ours is not None and ours.accuracy <= min(pixels.accuracy, 0.95):
+            warnings.warn(
+                f"DO NOT RELY ON THIS CLASSIFIER: {self.backbone} tells "
+                f"{100 * ours.accuracy:.0f} % of the left-out pictures right, and comparing raw "
+                f"pixels {100 * pixels.accuracy:.0f} %. It does not see what tells these classes "
+                "apart: choose another backbone, or give more pictures",
+                stacklevel=3,
+            )
+
+    @property
+    def learner(self):
+        """The learner that adapts to the pictures."""
+        return self._album.learner
+
+    @property
+    def image_shape(self):
+        """`(height, width, channels)` that the backbone sees."""
+        return self._album.image_shape
+
+    @property
+    def inverted(self):
+        """Whether dark and light are swapped."""
+        return self._album.inverted
 
     @property
     def counts(self):
@@ -147,10 +194,7 @@ class FewShotClassifier:
         """
         logits = self._logits(images)
         scores = scores_of(logits, self.temperature, self.familiarity)
-        labels = [
-            self.class_names[index] if score >= self.threshold else UNKNOWN
-            for index, score in zip(logits.argmax(axis=-1), scores, strict=True)
-        ]
+        labels = labels_of(logits, scores, self.class_names, self.threshold, UNKNOWN)
         return labels, scores.tolist()
 
     def add_class(self, name, images):
@@ -186,25 +230,58 @@ class FewShotClassifier:
         kept = self._labels != label
         labels = self._labels[kept]
         names = [other for other in self.class_names if other != name]
-        self._adapt(self._images[kept], labels - (labels > label), names)
+        self._adapt(self._support[kept], labels - (labels > label), names)
 
     def leave_one_out(self):
         """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
 
         An estimate of the accuracy on new pictures from the support images alone; a little low, as
-        each class has one picture less. A class's only picture cannot be told.
+        each class has one picture less. Near-duplicates are left out together, see
+        `near_duplicates`. A class's only picture, or only pictures of one thing, cannot be told.
 
         Raises:
-            ValueError: if no class has two pictures.
+            ValueError: if no class has two pictures that differ.
         """
-        queries = np.flatnonzero(self.counts[self._labels] > 1)
-        if len(queries) == 0:
+        found = left_out.estimate(
+            self.learner, self._support, self._labels, self.class_names, self._groups
+        )
+        if found is None:
             raise ValueError(
-                "Leaving one picture out needs a class with at least two. "
+                "Leaving one picture out needs a class with at least two that differ. "
                 f"Received: classes with {self.counts.tolist()} pictures"
             )
-        logits = left_out.one(self.learner, self._images, self._labels, queries)
-        return LeaveOneOut.of(logits, self._labels[queries], queries, self.class_names)
+        return found
+
+    def near_duplicates(self):
+        """Pictures of one class that are nearly the same, such as shots of one thing.
+
+        Returns:
+            List of int arrays, which pictures belong together; those with others only. See
+            `kmeta.few_shot.duplicates.groups`.
+        """
+        return [group for group in self._groups if len(group) > 1]
+
+    def score(self, folder, limits=LIMITS):
+        """Accuracy on labelled pictures that were not learned from.
+
+        Args:
+            folder: or .zip archive, with one sub-folder a class; those of other names are unknown
+                classes.
+            limits: see `kmeta.data.from_directory`.
+
+        Returns:
+            A `kmeta.evaluation.labelled.LabelledScore`.
+
+        Raises:
+            FileNotFoundError, ValueError: as `kmeta.data.from_directory`, and if no sub-folder is
+                named as a class.
+        """
+        found = read_classes(folder, lambda image: self.label([image]), True, limits)
+        labels = [found.class_names[label] for label in found.labels]
+        answers, scores = (
+            [answer[0] for answer in part] for part in zip(*found.pictures, strict=True)
+        )
+        return LabelledScore.of(labels, answers, scores, found.files, self.class_names)
 
     def calibrate(self, data=None, keep=0.95, episodes=200, seed=0):
         """Fit `temperature`, so that probabilities mean what they say, and `familiarity` and
@@ -238,10 +315,11 @@ class FewShotClassifier:
         if UNKNOWN in self.class_names:
             raise ValueError(f"What is called {UNKNOWN!r} must not be a class: rename it first")
         if data is None:
-            tests = fits = left_out.classes(self.learner, self._images, self._labels)
+            groups = left_out.that_can_be_told(self._groups, self._labels)
+            tests = fits = left_out.classes(self.learner, self._support, self._labels, groups)
         else:
             way, shot = len(self.class_names), int(np.median(self.counts))
-            fits, tests = left_out.drawn(self.learner, data, way, shot, episodes, seed)
+            fits, tests = left_out.drawn(self._album, data, way, shot, episodes, seed)
         found = calibration(fits, tests, self.temperature, keep)
         self.temperature, self.threshold = found.temperature, found.threshold
         self.familiarity = found.familiarity
@@ -251,31 +329,45 @@ class FewShotClassifier:
         """Write the classifier as a bundle, see `kmeta.export`; its sample is of the pictures."""
         from kmeta.exporting import export
 
-        return export(self.classifier, directory, self._images[:8], overwrite)
+        return export(self.classifier, directory, np.stack(self._album.sample), overwrite)
 
     def _adapted(self):
         if self._classifier is None:
-            self._classifier = self.learner.adapt(self._images, self._labels, self.class_names)
+            self._classifier = self._adapt_to(self._support, self._labels, self.class_names)
         return self._classifier
 
-    def _logits(self, images):
-        images, adapted = self._pictures(images), self._adapted()
-        parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
-        return np.concatenate([np.asarray(adapted.logits(part)) for part in parts])
+    def _adapt_to(self, support, labels, names):
+        if not self._album.keeps_features:
+            return self.learner.adapt(support, labels, names)
+        one_hot = np.eye(len(names), dtype="float32")[labels]
+        x, y = (ops.convert_to_tensor(part[None]) for part in (support, one_hot))
+        return Classifier(self.learner, self.learner.summarise(x, y), names)
 
-    def _set(self, images, labels, class_names):
-        self._images, self._labels, self.class_names = images, labels, list(class_names)
+    def _logits(self, images):
+        queries, adapted = self._pictures(images), self._adapted()
+        parts = [queries[i : i + BATCH] for i in range(0, len(queries), BATCH)]
+        if not self._album.keeps_features:
+            return np.concatenate([np.asarray(adapted.logits(part)) for part in parts])
+        embedded = ops.convert_to_tensor(self._album.embed(queries)[None])
+        return ops.convert_to_numpy(self.learner.compare(adapted.state, embedded))[0]
+
+    def _set(self, support, labels, class_names):
+        self._support, self._labels, self.class_names = support, labels, list(class_names)
+        self._groups = duplicates.groups(support, labels)
         self._classifier = None
 
     def _grown(self, images, label, names):
-        images = self._pictures(images)
+        images = pictures_of(images)
+        for image in images:
+            self._album.add(image)
+        support = np.concatenate([self._support, self._album.close()])
         labels = np.concatenate([self._labels, np.full(len(images), label)])
-        self._adapt(np.concatenate([self._images, images]), labels, names)
+        self._adapt(support, labels, names)
 
-    def _adapt(self, images, labels, names):
-        adapted = self.learner.adapt(images, labels, names)  # raises before anything is changed
-        self._set(images, labels, names)
-        self._classifier = adapted
+    def _adapt(self, support, labels, names):
+        adapted = self._adapt_to(support, labels, names)  # raises before anything is changed
+        self._set(support, labels, names)
+        self._classifier, self.files = adapted, None
 
     def _label(self, name):
         if name not in self.class_names:
@@ -286,19 +378,8 @@ class FewShotClassifier:
 
     def _pictures(self, images):
         """Float images `[n, *image_shape]`."""
-        if isinstance(images, (str, Path)):
-            images = [images]
-        if not hasattr(images, "__len__"):
-            raise ValueError(
-                "Argument `images` must hold paths of pictures, or arrays. "
-                f"Received: {type(images).__name__}"
-            )
-        shape = np.shape(images) if isinstance(images, np.ndarray) else ()
-        if len(shape) == 3 and shape[-1] in (1, 3):  # one picture
-            images = [images]
-        if len(images) == 0:
-            raise ValueError("Argument `images` must hold at least one picture. Received: none")
-        return np.stack([picture(image, self.image_shape) for image in images])
+        crop = self._album.crop
+        return np.stack([picture(image, self.image_shape, crop) for image in pictures_of(images)])
 
     def __repr__(self):
         return f"FewShotClassifier({len(self._labels)} images of {self.class_names})"

@@ -8,9 +8,14 @@ from keras import ops
 from kmeta.data.images import to_float
 from kmeta.data.sampler import Sampler
 from kmeta.episode import Support
+from kmeta.few_shot import closed_form
+from kmeta.few_shot.album import keeps_features
+from kmeta.few_shot.estimates import LeaveOneOut
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.metric.prototypical import PrototypicalNetwork
+from kmeta.learners.metric.r2d2 import R2D2
 
-_IMAGES = 256  # images embedded at once
+MOST = 300  # groups that are left out where a learner has to adapt anew for each
 
 
 class Answers(NamedTuple):
@@ -22,31 +27,52 @@ class Answers(NamedTuple):
     unknown: np.ndarray
 
 
-def one(learner, images, labels, queries):
-    """Logits `[queries, way]` of support images, each left out of the support set it is asked of.
+def groups_of(learner, support, labels, groups):
+    """Logits `[queries, way]` of support images that are left out, and which images they are.
+
+    Those of a group are left out together. Prototypes and ridge regression have a closed form;
+    other learners adapt anew for each group, for 300 of them at most.
 
     Args:
         learner: a built `MetaLearner`.
-        images: `[items, ...]` floats in [0, 1].
+        support: what it keeps of the images, `[items, ...]`, see `kmeta.few_shot.album.Album`.
         labels: int `[items]`.
-        queries: int `[queries]`, which of the images; their classes have others too.
+        groups: list of index arrays, each of one class, and not of all of it.
+
+    Returns:
+        `(logits, queries)`.
     """
-    return _one(_Seen(learner, images), _one_hot(labels), queries)
+    if len(groups) > MOST and not isinstance(learner, (PrototypicalNetwork, R2D2)):
+        groups = [groups[i] for i in np.linspace(0, len(groups) - 1, MOST).astype(int)]
+    queries = np.sort(np.concatenate(groups))
+    return _logits(learner, support, labels, groups)[queries], queries
 
 
-def _one(seen, one_hot, queries):
-    items = np.arange(len(one_hot))
-    return np.concatenate([seen.logits(one_hot, np.delete(items, i), [i]) for i in queries])
+def that_can_be_told(groups, labels):
+    """Those groups whose class has other pictures too."""
+    counts = np.bincount(labels)
+    return [group for group in groups if counts[labels[group[0]]] > len(group)]
 
 
-def classes(learner, images, labels):
+def estimate(learner, support, labels, class_names, groups):
+    """The `LeaveOneOut` of a support set; None where no class has two pictures that differ."""
+    groups = that_can_be_told(groups, labels)
+    if not groups:
+        return None
+    logits, queries = groups_of(learner, support, labels, groups)
+    together = sum(len(group) for group in groups if len(group) > 1)
+    counts = np.bincount(labels)
+    return LeaveOneOut.of(logits, labels[queries], queries, class_names, counts, together)
+
+
+def classes(learner, support, labels, groups):
     """`Answers` of a support set about itself.
 
-    Known are images left out one by one, where their class has others; unknown are the images of
-    each class, where the class is left out.
+    Known are images left out as `groups`, see `groups_of`; unknown are the images of each class,
+    where the class is left out.
 
     Raises:
-        ValueError: if there are fewer than three classes, or none has two images.
+        ValueError: if there are fewer than three classes, or there is no group.
     """
     if not isinstance(learner, MetricLearner):
         raise ValueError(
@@ -54,30 +80,30 @@ def classes(learner, images, labels):
             f"{type(learner).__name__} cannot: it has a fixed number. Give data of other classes"
         )
     way, counts = labels.max() + 1, np.bincount(labels)
-    queries = np.flatnonzero(counts[labels] > 1)
-    if way < 3 or len(queries) == 0:
+    if way < 3 or len(groups) == 0:
         raise ValueError(
             "Calibration on the pictures themselves needs three classes, and one of them with two "
             f"pictures. Received: classes with {counts.tolist()} pictures"
         )
-    seen, one_hot, unknown = _Seen(learner, images), _one_hot(labels), []
-    for label in range(way):
-        others = np.delete(one_hot, label, axis=1)
-        left_out = labels == label
-        unknown.append(seen.logits(others, np.flatnonzero(~left_out), np.flatnonzero(left_out)))
-    return Answers(_one(seen, one_hot, queries), labels[queries], np.concatenate(unknown))
+    logits, queries = groups_of(learner, support, labels, groups)
+    whole = [np.flatnonzero(labels == label) for label in range(way)]
+    return Answers(logits, labels[queries], _logits(learner, support, labels, whole))
 
 
-def drawn(learner, data, way, shot, episodes, seed):
+def drawn(album, data, way, shot, episodes, seed):
     """Two halves of `Answers` to random tasks with classes of `data`.
 
     Each task has `way` known and as many unknown classes, or as many as there are, up to five
     queries of each.
 
+    Args:
+        album: `kmeta.few_shot.album.Album` of the learner.
+
     Raises:
         ValueError: if `data` has fewer than four classes, one of them has one image only, or the
             images have another shape than the learner's.
     """
+    learner = album.learner
     images = to_float(data.images, "data.images")
     if images.shape[1:] != learner.image_shape:
         raise ValueError(
@@ -92,13 +118,13 @@ def drawn(learner, data, way, shot, episodes, seed):
         )
     way, shot = min(way, len(data.class_names) // 2), min(shot, fewest - 1)
     sampler = Sampler(data.labels, 2 * way, shot, min(5, fewest - shot), seed)
-    seen, found = _Seen(learner, images), []
+    kept = album.embed(images)
+    found = []
     for task in range(episodes):
-        _, support, support_labels, query, query_labels = (x[0] for x in sampler.draw(task))
-        one_hot = np.zeros((len(images), way), "float32")
-        items = support[support_labels < way]
-        one_hot[items, support_labels[support_labels < way]] = 1
-        logits, known = seen.logits(one_hot, items, query), query_labels < way
+        _, items, labels, query, query_labels = (x[0] for x in sampler.draw(task))
+        one_hot = np.eye(way, dtype="float32")[labels[labels < way]]
+        logits = adapted_logits(learner, kept[items[labels < way]], one_hot, kept[query])
+        known = query_labels < way
         found.append(Answers(logits[known], query_labels[known], logits[~known]))
     return tuple(
         Answers(*(np.concatenate(parts) for parts in zip(*found[half::2], strict=True)))
@@ -106,33 +132,42 @@ def drawn(learner, data, way, shot, episodes, seed):
     )
 
 
-def _one_hot(labels):
-    return np.eye(labels.max() + 1, dtype="float32")[labels]
+def adapted_logits(learner, support, one_hot, queries):
+    """Logits `[queries, way]` after adapting to what a learner keeps of a support set."""
+    x, y, query_x = (ops.convert_to_tensor(part[None]) for part in (support, one_hot, queries))
+    if keeps_features(learner):
+        found = learner.compare(learner.summarise(x, y), query_x)
+    else:
+        found = learner.classify(learner.deployed_state(Support(x, y)), query_x)
+    return ops.convert_to_numpy(found)[0]
 
 
-class _Seen:
-    """Images as a learner keeps them: embedded once if it compares embeddings."""
+def _logits(learner, support, labels, groups):
+    """`[items, way]`: of the images of each group without them, NaN of others; -inf for a class
+    that is left with no image."""
+    if isinstance(learner, R2D2):
+        return learner.scale * closed_form.ridge(support, labels, groups, learner.lam)
+    if isinstance(learner, PrototypicalNetwork):
+        return closed_form.prototypes(support, labels, groups, _comparison(learner))
+    way, items = labels.max() + 1, np.arange(len(labels))
+    found = np.full((len(labels), way), np.nan)
+    for group in groups:
+        rest = np.delete(items, group)
+        kept = np.unique(labels[rest])  # a class may be left out as a whole
+        one_hot = (labels[rest, None] == kept).astype("float32")
+        found[group] = -np.inf
+        found[np.ix_(group, kept)] = adapted_logits(learner, support[rest], one_hot, support[group])
+    return found
 
-    def __init__(self, learner, images):
-        self.learner = learner
-        self.is_metric = isinstance(learner, MetricLearner)
-        self.queries = self._embedded(images, learner.embed)
-        self.support = self.queries
-        if getattr(learner, "support_embedding", None) is not None:
-            self.support = self._embedded(images, learner.embed_support)
 
-    def logits(self, one_hot, items, queries):
-        """`[queries, way]` after adapting to `items`, of labels `one_hot` `[images, way]`."""
-        rows = self.support[items], one_hot[items], self.queries[queries]
-        x, y, query_x = (ops.convert_to_tensor(part[None]) for part in rows)
-        if self.is_metric:
-            found = self.learner.compare(self.learner.summarise(x, y), query_x)
-        else:
-            found = self.learner.classify(self.learner.deployed_state(Support(x, y)), query_x)
-        return ops.convert_to_numpy(found)[0]
+def _comparison(learner):
+    def logits_of(x, prototypes):
+        if learner.distance == "cosine":
+            cosines = closed_form.unit(x) @ closed_form.unit(prototypes).T
+            return learner.scale * cosines
+        centre = prototypes.mean(0)  # keeps rounding errors small
+        a, b = x - centre, prototypes - centre
+        squares = np.square(a).sum(1)[:, None] - 2 * a @ b.T + np.square(b).sum(1)
+        return -learner.scale * squares
 
-    def _embedded(self, images, embed):
-        if not self.is_metric:
-            return images
-        parts = [images[i : i + _IMAGES] for i in range(0, len(images), _IMAGES)]
-        return np.concatenate([ops.convert_to_numpy(embed(part[None]))[0] for part in parts])
+    return logits_of

@@ -1,6 +1,7 @@
 """`kmeta fit`: a folder in, a bundle out."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -8,15 +9,24 @@ from PIL import Image
 
 from kmeta.cli.main import main
 
+DRAWINGS = ["--backbone", "prototypical-omniglot"]
+
 
 def test_fit_and_predict(pictures, tmp_path, capsys):
-    """With the learner that comes with the package, without a network."""
+    """With the learners that come with the package, without a network."""
     bundle = tmp_path / "bundle"
-    assert main(["fit", str(pictures), "--out", str(bundle), "--calibrate"]) == 0
+    given = ["fit", str(pictures), "--out", str(bundle), "--calibrate", "--test", str(pictures)]
+    assert main([*given, *DRAWINGS]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Learned 10 classes (pictures of each): c0 (8), c1 (8), ")
-    assert lines[1].startswith("Accuracy with each picture left out in turn: ")
+    assert re.fullmatch(
+        r"Tried, left-out pictures told right: prototypical-omniglot \d+ %, raw pixels \d+ %",
+        lines[1],
+    )
+    assert lines[2] == "Backbone: prototypical-omniglot"
+    assert any(line.startswith("Accuracy with each picture left out in turn: ") for line in lines)
     assert any(line.startswith("Temperature ") for line in lines)
+    assert any(line.startswith("Accuracy on 80 labelled pictures that were not") for line in lines)
     assert lines[-1].startswith(f"Bundle {bundle}: ")
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["class_names"] == [f"c{number}" for number in range(10)]
@@ -37,7 +47,8 @@ def test_fit_warns_once_of_what_it_left_out(pictures, tmp_path, capsys):
         (folder / name).mkdir(parents=True)
         shutil.copy(pictures / name / "0.png", folder / name)
     (folder / "c1" / "broken.png").write_bytes(b"no picture")
-    assert main(["fit", str(folder), "--out", str(tmp_path / "bundle"), "--no-invert"]) == 0
+    given = ["fit", str(folder), "--out", str(tmp_path / "bundle"), "--no-invert"]
+    assert main([*given, *DRAWINGS]) == 0
     output = capsys.readouterr()
     assert output.err == (
         "kmeta: warning: Left out 1 pictures: Cannot read the image c1/broken.png in "
@@ -46,16 +57,24 @@ def test_fit_warns_once_of_what_it_left_out(pictures, tmp_path, capsys):
     assert "Dark and light are swapped" not in output.out
     assert "left out in turn" not in output.out  # one picture each
     (folder / "c1" / "broken.png").unlink()
-    assert main(["fit", str(folder), "--out", str(tmp_path / "other"), "--calibrate"]) == 2
+    given = ["fit", str(folder), "--out", str(tmp_path / "other"), "--calibrate"]
+    assert main([*given, *DRAWINGS]) == 2
     assert "needs three classes" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+
+
+def test_a_bundle_inside_the_folder_is_refused(pictures, capsys):
+    assert main(["fit", str(pictures), "--out", str(pictures / "bundle")]) == 2
+    assert "--out must not lie inside FOLDER" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--backbone", "MobilNetV2"], "Did you mean 'MobileNetV2'?"),
-        (["--size", "32"], "Argument `size` must be 28 or left out"),
+        (["--size", "32", *DRAWINGS], "Argument `size` must be 28 or left out"),
+        (["--size", "32"], "`weights` and `size` go with a `backbone` that is named"),
+        (["--test", "nowhere"], "No such folder or zip archive: nowhere"),
         (["--calibrate", "nowhere"], "--calibrate takes a folder, or one of omniglot, glyphs"),
     ],
 )

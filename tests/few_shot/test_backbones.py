@@ -39,8 +39,8 @@ def mobile(tmp_path_factory):
 def test_network_of_keras(mobile):
     learner, path = mobile
     assert learner.image_shape == (32, 32, 3)
-    assert isinstance(learner, kmeta.PrototypicalNetwork)
-    assert learner.distance == "cosine"
+    assert isinstance(learner, kmeta.R2D2)
+    assert learner.crop == 0.875  # as for photographs
     images = np.random.default_rng(1).random((4, 32, 32, 3), dtype="float32")
     again = backbones.learner_of("MobileNetV2", weights=str(path), size=32)
     np.testing.assert_allclose(again.network(images), learner.network(images), atol=1e-5)

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+<<<<<<< HEAD
 from kmeta.edge.scoring import softmax
+=======
+from kmeta.evaluation.intervals import wilson_interval
+>>>>>>> c288c84 (Photographs by default: kmeta fit tries the packaged backbones, leaves near-duplicates out together, tests on other pictures)
 from kmeta.evaluation.open_set import auroc, fit_familiarity
 from kmeta.few_shot.estimates import LeaveOneOut, calibration
 
@@ -11,11 +15,16 @@ from kmeta.few_shot.estimates import LeaveOneOut, calibration
 def test_leave_one_out_names_what_is_confused():
     answers = np.array([0, 1, 1, 1, 2, 0])
     labels = np.array([0, 0, 0, 1, 2, 2])
-    found = LeaveOneOut.of(np.eye(3)[answers], labels, np.arange(6), ["a", "b", "c"])
+    found = LeaveOneOut.of(np.eye(3)[answers], labels, np.arange(6), ["a", "b", "c"], [3, 1, 2])
     assert found.accuracy == 0.5
     assert found.confused() == [("a", "b", 2)]
     assert found.confused(least=1) == [("a", "b", 2), ("c", "a", 1)]
-    assert "50.0 % (95 % interval 18.8 to 81.2, 6 pictures)" in str(found)
+    low, high = found.interval
+    assert low == pytest.approx(wilson_interval(3 / 2.5, 6 / 2.5)[0])
+    remaining = (3 * 2 / 3 + 0 + 2 * 1 / 2) / 6
+    worth = 6 / 2.5
+    assert high == pytest.approx(wilson_interval(worth * (1 - 0.5 * remaining), worth)[1])
+    assert f"50.0 %; on new pictures taken like these likely {100 * low:.0f} to" in str(found)
 
 
 def test_calibration_is_measured_on_the_other_half():

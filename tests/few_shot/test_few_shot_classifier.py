@@ -1,5 +1,6 @@
 """A user's own pictures: from a folder to a classifier that grows."""
 
+import io
 import json
 import shutil
 
@@ -13,7 +14,10 @@ from PIL import Image
 import kmeta
 from kmeta.data.pixels import fitted, plain
 from kmeta.few_shot import left_out
+from kmeta.few_shot.album import Album
 
+# pixels of patterns tell more than networks that know nothing
+pytestmark = pytest.mark.filterwarnings("ignore:DO NOT RELY")
 SIZE = 16
 NAMES = ["ant", "bee", "cat", "dog"]
 
@@ -29,6 +33,20 @@ def made(kind, *arguments, **options):
     learner = kind(*arguments, **options)
     learner.build((SIZE, SIZE, 1))
     return learner
+
+
+def few_features():
+    return keras.Sequential(
+        [keras.layers.AveragePooling2D(4), keras.layers.Flatten(), keras.layers.Dense(5)]
+    )
+
+
+def kept(learner, images):
+    """What a learner keeps of images."""
+    album = Album(learner)
+    for image in images:
+        album.add(image)
+    return album.close()
 
 
 @pytest.fixture(scope="module")
@@ -67,23 +85,30 @@ def test_it_is_the_learner_adapted(classifier, learner, drawings):
 @pytest.mark.parametrize(
     "make",
     [
+        lambda: made(kmeta.PrototypicalNetwork, embedding()),
         lambda: made(kmeta.PrototypicalNetwork, embedding(), distance="cosine", scale=10.0),
+        lambda: made(kmeta.R2D2, embedding()),
+        lambda: made(kmeta.R2D2, few_features()),
         lambda: made(kmeta.MatchingNetwork, embedding(), embedding(), full_context=True),
         lambda: made(
             kmeta.MAML, keras.Sequential([embedding(), keras.layers.Dense(4)]), inner_steps=1
         ),
     ],
-    ids=["prototypical", "full context", "maml"],
+    ids=["prototypical", "cosine", "ridge", "ridge, few features", "full context", "maml"],
 )
 def test_one_left_out_is_one_that_was_never_there(make, drawings):
+    """Also two at once, and beside them a whole class where the learner allows."""
     images, labels = drawings
     learner = make()
-    queries = np.array([0, 7, 20])
-    found = left_out.one(learner, images, labels, queries)
-    for query, logits in zip(queries, found, strict=True):
-        others = np.arange(len(images)) != query
-        expected = learner.adapt(images[others], labels[others]).logits(images[query][None])
-        np.testing.assert_allclose(logits, expected[0], atol=1e-4)
+    groups = [np.array(group) for group in ([0], [7, 8], [20])]
+    found, queries = left_out.groups_of(learner, kept(learner, images), labels, groups)
+    assert list(queries) == [0, 7, 8, 20]
+    found = dict(zip(queries, found, strict=True))
+    for group in groups:
+        others = ~np.isin(np.arange(len(images)), group)
+        expected = learner.adapt(images[others], labels[others]).logits(images[group])
+        for query, logits in zip(group, expected, strict=True):
+            np.testing.assert_allclose(found[query], logits, atol=1e-4)
 
 
 def test_estimate_counts_the_pictures_left_out(classifier, learner, drawings):
@@ -103,22 +128,26 @@ def test_only_pictures_of_a_class_cannot_be_left_out(learner, drawings):
     few = [0, 1, 6]
     classifier = kmeta.FewShotClassifier(images[few], labels[few], learner)
     assert list(classifier.leave_one_out().images) == [0, 1]
-    with pytest.raises(ValueError, match="needs a class with at least two"):
+    with pytest.raises(ValueError, match="needs a class with at least two that differ"):
         kmeta.FewShotClassifier(images[[0, 6]], [0, 1], learner).leave_one_out()
 
 
-def test_a_class_left_out_is_unknown(learner, drawings):
+@pytest.mark.parametrize("kind", [kmeta.PrototypicalNetwork, kmeta.R2D2, kmeta.MatchingNetwork])
+def test_a_class_left_out_is_unknown(kind, drawings):
     images, labels = drawings
-    found = left_out.classes(learner, images, labels)
-    expected = []
+    learner = made(kind, embedding())
+    support, alone = kept(learner, images), [np.array([i]) for i in range(len(images))]
+    found = left_out.classes(learner, support, labels, alone)
+    expected = np.full((len(images), 4), -np.inf)
     for label in range(4):
-        others = labels != label
-        adapted = learner.adapt(images[others], np.unique(labels[others], return_inverse=True)[1])
-        expected.append(adapted.logits(images[labels == label]))
-    np.testing.assert_allclose(found.unknown, np.concatenate(expected), atol=1e-4)
+        own = labels == label
+        adapted = learner.adapt(images[~own], np.unique(labels[~own], return_inverse=True)[1])
+        others = np.delete(np.arange(4), label)
+        expected[np.ix_(own, others)] = adapted.logits(images[own])
+    np.testing.assert_allclose(found.unknown, expected, atol=1e-4)
     assert len(found.logits) == len(found.labels) == len(images)
     with pytest.raises(ValueError, match="three classes"):
-        left_out.classes(learner, images[labels < 2], labels[labels < 2])
+        left_out.classes(learner, support[labels < 2], labels[labels < 2], alone[:12])
 
 
 def test_tasks_drawn_from_other_classes(learner):
@@ -127,7 +156,7 @@ def test_tasks_drawn_from_other_classes(learner):
     data = kmeta.data.from_arrays(
         rng.integers(0, 256, (48, SIZE, SIZE, 1)).astype("uint8"), np.arange(48) % 8
     )
-    first, second = left_out.drawn(learner, data, way=3, shot=2, episodes=4, seed=9)
+    first, second = left_out.drawn(Album(learner), data, way=3, shot=2, episodes=4, seed=9)
     assert first.logits.shape == second.logits.shape == (2 * 3 * 4, 3)
     assert first.unknown.shape == (2 * 3 * 4, 3)
     episode, query_y = kmeta.Episodes(data, 6, 2, 4, steps=4, seed=9)[2]
@@ -140,7 +169,7 @@ def test_tasks_drawn_from_other_classes(learner):
     np.testing.assert_allclose(first.unknown[12:], expected[~mine], atol=1e-4)
     assert list(first.labels[12:]) == list(query_y[0][mine])
     with pytest.raises(ValueError, match="four classes at least"):
-        left_out.drawn(learner, data.subset([0, 1, 2]), 3, 2, 4, 9)
+        left_out.drawn(Album(learner), data.subset([0, 1, 2]), 3, 2, 4, 9)
 
 
 def test_growing_is_exact(learner, drawings):
@@ -172,7 +201,7 @@ def test_what_cannot_grow_stays_as_it_was(classifier, drawings):
         (lambda: classifier.add_class("ant", images), "must be a new class"),
         (lambda: classifier.add_examples("cow", images), "must be one of"),
         (lambda: classifier.add_examples("ant", []), "at least one picture"),
-        (lambda: classifier.add_class("cow", images[:, :5]), "floats of the shape"),
+        (lambda: classifier.add_class("cow", images[:, :, :, None]), "must hold paths, PIL images"),
         (lambda: classifier.remove_class("cow"), "must be one of"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -208,7 +237,37 @@ def test_labels_may_be_bytes_or_objects(learner, drawings):
 
 def test_one_picture_is_one_picture(classifier, drawings):
     pixels = np.uint8(255 * drawings[0][0])
-    np.testing.assert_array_equal(classifier.predict(pixels), classifier.predict([pixels]))
+    expected = classifier.predict([pixels])
+    for one in (pixels, pixels[..., 0], tf.constant(pixels), Image.fromarray(pixels[..., 0])):
+        np.testing.assert_array_equal(classifier.predict(one), expected)
+    np.testing.assert_array_equal(classifier.predict(tf.constant(pixels[None])), expected)
+
+
+def test_images_of_pillow_are_seen_as_they_look(classifier):
+    rng = np.random.default_rng(3)
+    grey = Image.fromarray(rng.integers(0, 256, (20, 30)).astype("uint8"))
+    palette = grey.convert("RGB").quantize(8)
+    colour = palette.convert("RGB")
+    expected = classifier.predict([colour])
+    np.testing.assert_allclose(classifier.predict([palette]), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict([colour.convert("RGBA")]), expected, atol=1e-6)
+    np.testing.assert_allclose(classifier.predict([colour.convert("YCbCr")]), expected, atol=0.02)
+    buffer = io.BytesIO()
+    grey.save(buffer, "PNG")
+    np.testing.assert_array_equal(classifier.predict(buffer.getvalue()), classifier.predict(grey))
+    with pytest.raises(ValueError, match="given as bytes: it is no PNG"):
+        classifier.predict(b"no picture")
+
+
+def test_floats_of_any_size_are_the_same_picture(classifier):
+    pixels = np.random.default_rng(3).integers(0, 256, (20, 30, 3)).astype("uint8")
+    floats = (pixels / 255).astype("float32")
+    np.testing.assert_allclose(
+        classifier.predict([floats]), classifier.predict([pixels]), atol=0.01
+    )
+
+
+def test_no_picture_at_all(classifier):
     with pytest.raises(ValueError, match="paths of pictures, or arrays. Received: NoneType"):
         classifier.predict(None)
 
@@ -312,8 +371,10 @@ def test_dark_and_light_swapped(classifier, learner, drawings):
     np.testing.assert_allclose(swapped.predict(1 - images), plain_one.predict(images), atol=1e-5)
 
 
-def test_calibration_reaches_the_exported_graph(classifier, drawings, tmp_path):
+def test_calibration_reaches_the_exported_graph(drawings, tmp_path):
     """And raw bytes in TensorFlow, raw pixels in onnxruntime say what Python says."""
+    too_sure = made(kmeta.PrototypicalNetwork, embedding(), distance="cosine", scale=300.0)
+    classifier = kmeta.FewShotClassifier(*drawings, too_sure, class_names=NAMES)
     found = classifier.calibrate()
     assert (classifier.temperature, classifier.threshold) == (found.temperature, found.threshold)
     assert found.temperature != 1

@@ -1,0 +1,71 @@
+"""Which backbone suits a user's pictures: packaged ones are tried on the pictures themselves."""
+
+import keras
+import numpy as np
+
+from kmeta import weights as packaged
+from kmeta.few_shot import backbones
+from kmeta.few_shot.album import Album
+from kmeta.learners.metric.prototypical import PrototypicalNetwork
+
+AUTO = "auto"
+TRIED = ("photos", "prototypical-omniglot")
+PIXELS = "raw pixels"  # 32 x 32, by which every backbone is judged
+SIDE = 32
+_COLOURED = 0.02  # mean range of the channels of a picture, of 1
+_TWO_TONES = 0.8  # share of a drawing's pixels that are near to its darkest or lightest
+
+
+def albums(backbone, weights, size, invert, head):
+    """`{name: Album}` of the backbones to try; only one unless `backbone` is "auto"."""
+    if backbone == AUTO and (weights != "imagenet" or size is not None):
+        raise ValueError(
+            "Arguments `weights` and `size` go with a `backbone` that is named. Received: 'auto'"
+        )
+    found = {}
+    for name in TRIED if backbone == AUTO else (backbone,):
+        learner = backbones.learner_of(name, weights, size, head)
+        known = isinstance(name, str) and name in packaged.names()
+        light = known and packaged.about(name)["light_on_dark"]
+        found[name if isinstance(name, str) else type(name).__name__] = Album(
+            learner, invert, light
+        )
+    return found
+
+
+def pixel_album():
+    """An `Album` of raw pixels, compared with the means of their classes."""
+    learner = PrototypicalNetwork(keras.layers.Flatten(), distance="cosine")
+    learner.build((SIDE, SIDE, 3))
+    return Album(learner)
+
+
+def best(accuracies, pixels):
+    """The name of the backbone to take.
+
+    That with the best accuracy of left-out pictures; where several have it, or no picture can be
+    left out, photographs or drawings by how the pictures look.
+
+    Args:
+        accuracies: `{name: accuracy or None}`, see `TRIED`.
+        pixels: `[n, 32 * 32 * 3]`, of all pictures.
+
+    >>> best({"photos": 0.9, "prototypical-omniglot": 0.4}, np.zeros((3, 3072)))
+    'photos'
+    """
+    known = [accuracy for accuracy in accuracies.values() if accuracy is not None]
+    first = [name for name, a in accuracies.items() if not known or a == max(known)]
+    if len(first) == 1:
+        return first[0]
+    return first[-1 if are_drawings(pixels) else 0]
+
+
+def are_drawings(pixels):
+    """Whether pictures `[n, 32 * 32 * 3]` are grey and mostly of two tones."""
+    pixels = np.reshape(pixels, (len(pixels), -1, 3))
+    if np.ptp(pixels, axis=-1).mean() > _COLOURED:
+        return False
+    grey = pixels.mean(-1)
+    low, high = grey.min(1, keepdims=True), grey.max(1, keepdims=True)
+    place = (grey - low) / np.maximum(high - low, 1e-6)
+    return bool(np.mean((place < 0.25) | (place > 0.75)) > _TWO_TONES)
