@@ -1,6 +1,6 @@
 """`kmeta adapt`: teach a learner new classes from a folder of pictures."""
 
-from kmeta.cli.parsing import add_switch, given
+from kmeta.cli.parsing import add_switch
 from kmeta.cli.pictures import check_writable
 from kmeta.cli.quiet import import_keras
 
@@ -45,8 +45,11 @@ def run(arguments):
     check_loadable(arguments.learner)
     check_classes(arguments.folder)  # errors before TensorFlow loads
     import_keras()
+    import numpy as np
+
+    from kmeta.data.directory import read_classes
+    from kmeta.edge.pixels import fitted
     from kmeta.learners.meta_learner import MetaLearner
-    from kmeta.runs.data import load_split
     from kmeta.runs.loading import load
 
     learner = load(arguments.learner)
@@ -54,15 +57,14 @@ def run(arguments):
         raise ValueError(
             f"{arguments.learner} holds no learner to adapt but a {type(learner).__name__}"
         )
-    shape = learner.image_shape
-    options = {"size": shape[:2], "channels": shape[2], **given(arguments, ("invert",))}
-    pictures = load_split(arguments.folder, "all", options=options)
-    classifier = learner.adapt(pictures.images, pictures.labels, list(pictures.class_names))
+    shape, crop = learner.image_shape, learner.crop
+    found = read_classes(arguments.folder, lambda image: fitted(image, shape, crop))
+    images, names = np.stack(found.pictures), list(found.class_names)
+    images = 1 - images if getattr(arguments, "invert", False) else images
+    classifier = learner.adapt(images, np.array(found.labels), names)
     with replaced(arguments.out) as temporary:
         classifier.save(temporary)
-    counts = ", ".join(
-        f"{name} ({count})"
-        for name, count in zip(pictures.class_names, pictures.counts, strict=True)
-    )
-    print(f"Learned {len(pictures.class_names)} classes (pictures of each): {counts}")
+    shots = zip(names, np.bincount(found.labels), strict=True)
+    counts = ", ".join(f"{name} ({count})" for name, count in shots)
+    print(f"Learned {len(names)} classes (pictures of each): {counts}")
     print(f"Classifier: {arguments.out}")

@@ -7,12 +7,14 @@ import numpy as np
 from kmeta.data.pictures import picture
 
 
-def read(paths, image_shape, invert=False):
+def read(paths, image_shape, invert=False, crop=None):
     """Return float `[n, *image_shape]` in [0, 1] of picture files, resized.
+
+    crop: what is taken of a picture, see `kmeta.edge.pixels.fitted`.
 
     Raises FileNotFoundError and ValueError where one is absent or no picture.
     """
-    images = np.stack([picture(Path(path), tuple(image_shape)) for path in paths])
+    images = np.stack([picture(Path(path), tuple(image_shape), crop) for path in paths])
     return 1 - images if invert else images
 
 

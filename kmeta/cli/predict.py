@@ -38,7 +38,7 @@ def run(arguments):
     invert = getattr(arguments, "invert", False)
     pictures.read(arguments.images, (1, 1, 1))  # errors before TensorFlow loads
     opened = _opened(Path(arguments.classifier))
-    images = pictures.read(arguments.images, opened.image_shape, invert)
+    images = pictures.read(arguments.images, opened.image_shape, invert, opened.crop)
     for path, row, label, score in zip(arguments.images, *opened.answers(images), strict=True):
         best = np.argsort(-row, kind="stable")[: arguments.top]
         found = [f"{opened.class_names[i]}\t{row[i]:.4f}" for i in best]

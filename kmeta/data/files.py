@@ -11,18 +11,10 @@ from typing import NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
+from kmeta.edge.pixels import upright
+
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # whose unpacking can be bounded
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-
-TURNS = {  # by the numbers of EXIF's Orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 DAMAGE = (  # what Pillow raises on a damaged or excessive file
     *(OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error),
@@ -168,16 +160,6 @@ def decode(data, where, max_pixels=LIMITS.max_pixels):
         raise ValueError(f"Cannot read the image {where}: it is no {kinds} file") from error
     except DAMAGE as error:
         raise ValueError(f"Cannot read the image {where}: {error}") from error
-
-
-def upright(image):
-    """Return a PIL image turned as the mark of its camera says; marks of odd kinds say nothing."""
-    try:
-        mark = image.getexif().get(0x0112)
-    except Exception:  # whatever a block that breaks the rules makes Pillow raise
-        return image
-    turn = TURNS.get(mark) if isinstance(mark, int) else None
-    return image if turn is None else image.transpose(turn)
 
 
 def find(names, data_dir, folder):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from kmeta.data.files import decode, upright
-from kmeta.data.pixels import fitted, plain, resized
+from kmeta.data.files import decode
 from kmeta.edge.images import ROUNDING
+from kmeta.edge.pixels import fitted, plain, resized, upright
 
 
 def coloured(image):

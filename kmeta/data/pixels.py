@@ -4,6 +4,9 @@ import numpy as np
 from PIL import Image
 
 from kmeta.checks import whole_number
+from kmeta.edge.pixels import fitted, plain, resized
+
+__all__ = ["fitted", "plain", "resized", "side_lengths", "stack", "to_array"]
 
 
 def side_lengths(size):
@@ -13,23 +16,6 @@ def side_lengths(size):
     if isinstance(size, (tuple, list)) and len(size) == 2:
         return tuple(whole_number("size", side) for side in size)
     return (whole_number("size", size),) * 2
-
-
-def plain(image):
-    """Return a PIL image as "L" or "RGB".
-
-    Transparent pixels become white; palettes, CMYK and YCbCr become RGB; 16-bit and 1-bit grey
-    becomes 8-bit grey.
-    """
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64)
-        return Image.fromarray((grey >> 8 if grey.max() > 255 else grey).clip(0, 255).astype("u1"))
-    if "A" in image.getbands() or "transparency" in image.info:
-        grey = image.mode in ("1", "L", "LA", "La")
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("L" if grey else "RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 def to_array(image, size=None, channels=None):
@@ -44,45 +30,6 @@ def to_array(image, size=None, channels=None):
         image = image.resize((size[1], size[0]), Image.Resampling.LANCZOS)
     array = np.asarray(image)
     return array if array.ndim == 3 else array[..., None]
-
-
-def fitted(image, image_shape, crop=None):
-    """Return a plain PIL image as float32 `image_shape` in [0, 1], resized without rounding.
-
-    image_shape: `(height, width, 1 or 3)`. Exported graphs do the same, `kmeta.exporting.encoded`.
-    crop: None takes the whole picture, without regard to its proportions; a share from 0 to 1 keeps
-        these, and takes so much of the picture's shorter side, in its middle.
-    """
-    return resized(to_array(image, channels=image_shape[2]), image_shape, crop)
-
-
-def resized(array, image_shape, crop=None):
-    """Return pixels from 0 to 255, `[h, w, c]`, as float32 `image_shape` in [0, 1]; see `fitted`.
-
-    With `scale = crop * min(h / height, w / width)` pixels of the picture for one of the image, the
-    part taken is `height * scale` by `width * scale` in the middle.
-    """
-    height, width, _ = image_shape
-    box = middle(array.shape, image_shape, crop)
-    if array.shape != tuple(image_shape) or crop is not None:
-        parts = [Image.fromarray(part.astype(np.float32)) for part in np.moveaxis(array, -1, 0)]
-        parts = [part.resize((width, height), Image.Resampling.LANCZOS, box) for part in parts]
-        array = np.stack([np.asarray(part) for part in parts], axis=-1).clip(0, 255)
-    return array.astype(np.float32) / np.float32(255)
-
-
-def middle(shape, image_shape, crop):
-    """Return the part of a picture `[h, w, ...]` that is taken: left, top, right, bottom, or None.
-
-    >>> middle((400, 300), (224, 224, 3), 0.5)
-    (75.0, 125.0, 225.0, 275.0)
-    """
-    if crop is None:
-        return None
-    (rows, columns), (height, width) = shape[:2], image_shape[:2]
-    scale = crop * min(rows / height, columns / width)
-    across, down = (columns - width * scale) / 2, (rows - height * scale) / 2
-    return across, down, columns - across, rows - down
 
 
 def stack(arrays, names):

@@ -14,7 +14,7 @@ def decodable(image_shape):
     return len(image_shape) == 3 and image_shape[-1] in (1, 3)
 
 
-def decode(image_bytes, image_shape):
+def decode(image_bytes, image_shape, crop=None):
     """Float images `[batch, *image_shape]` in [0, 1] of PNG and JPEG files `[batch]`.
 
     Transparent pixels become white, orientation marks of cameras are applied. Pixels may differ
@@ -30,17 +30,18 @@ def decode(image_bytes, image_shape):
         image = tf.cast(orientation.upright(image, data), tf.float32)
         alpha = image[..., 3:] / 255.0
         image = tf.round(image[..., :3] * alpha + 255.0 * (1.0 - alpha))
-        return fit(image[None], image_shape)[0]
+        return fit(image[None], image_shape, crop)[0]
 
     images = tf.map_fn(one, image_bytes, fn_output_signature=tf.float32)
     return tf.ensure_shape(images, [None, *image_shape])
 
 
-def fit(images, image_shape):
+def fit(images, image_shape, crop=None):
     """Float images `[batch, *image_shape]` in [0, 1] of raw ones of any size.
 
-    images: `[batch, height, width, 1 or 3]`, 0 to 255. They are resized by a Lanczos filter
-        without regard to proportions; `kmeta.data.pixels.fitted` does the same with Pillow.
+    images: `[batch, height, width, 1 or 3]`, 0 to 255. They are resized by a Lanczos filter.
+    crop: None without regard to proportions, or the share of the shorter side that is taken, in
+        the middle; `kmeta.data.pixels.fitted` does the same with Pillow.
     """
     height, width, channels = image_shape
     images = tf.cast(images, tf.float32) * tf.ones([3])  # grey ones get three equal channels
@@ -48,16 +49,22 @@ def fit(images, image_shape):
         images = tf.reduce_sum(images * _GREY, axis=-1, keepdims=True)
         images = tf.floor((images + 32768.0) / 65536.0)
     batch, rows, columns = tf.unstack(tf.shape(images)[:3])
-    images = _lanczos(rows, height) @ tf.reshape(images, [batch, rows, columns * channels])
+    down, across = tf.cast(rows, tf.float32) / height, tf.cast(columns, tf.float32) / width
+    if crop is not None:
+        down = across = crop * tf.minimum(down, across)
+    images = _lanczos(rows, height, down) @ tf.reshape(images, [batch, rows, columns * channels])
     images = tf.reshape(images, [batch, height, columns, channels])
-    images = _lanczos(columns, width) @ images
+    images = _lanczos(columns, width, across) @ images
     return tf.clip_by_value(tf.ensure_shape(images, [None, *image_shape]), 0.0, 255.0) / 255.0
 
 
-def _lanczos(given, wanted):
-    """`[wanted, given]`: what each pixel along a side takes from each before resizing."""
-    scale = tf.cast(given, tf.float32) / wanted
-    centres = (tf.range(wanted, dtype=tf.float32) + 0.5) * scale
+def _lanczos(given, wanted, scale):
+    """`[wanted, given]`: what each pixel along a side takes from each before resizing.
+
+    scale: pixels before for one after; what is beyond `wanted * scale` is cut off on both sides.
+    """
+    first = (tf.cast(given, tf.float32) - wanted * scale) / 2.0
+    centres = first + (tf.range(wanted, dtype=tf.float32) + 0.5) * scale
     places = tf.cast(tf.range(given), tf.float32) + 0.5
     x = (places - centres[:, None]) / tf.maximum(scale, 1.0)
     weights = tf.where(tf.abs(x) < 3.0, _sinc(x) * _sinc(x / 3.0), 0.0)

@@ -28,12 +28,12 @@ class Functions:
 
     def serving_bytes(self, image_bytes, **settings):
         """The same of PNG and JPEG files."""
-        images = encoded.decode(image_bytes, self.classifier.image_shape)
+        images = encoded.decode(image_bytes, self.classifier.image_shape, self.classifier.crop)
         return self.serving_default(images, **settings)
 
     def serving_raw(self, raw_images, **settings):
         """The same of pixels of any size."""
-        images = encoded.fit(raw_images, self.classifier.image_shape)
+        images = encoded.fit(raw_images, self.classifier.image_shape, self.classifier.crop)
         return self.serving_default(images, **settings)
 
     def embed(self, images):

@@ -5,7 +5,9 @@ Keys:
         `state` nor `rejection`, and of `signatures` the names only.
     learner: `class_name` as registered with Keras, and its `config`, null where it has none.
     bn_mode: the statistics of batch normalisation in the classifier.
-    input: `name`, `dtype`, `shape` (null is the batch) and `scaling`, in words.
+    input: `name`, `dtype`, `shape` (null is the batch), `scaling`, in words, and `crop`: null where
+        pictures are resized as a whole, or the share of their shorter side that is taken, in the
+        middle (see `kmeta.edge.pixels.fitted`).
     output: `name`, `dtype`, `shape`.
     class_names: of the columns of the output.
     rejection: `temperature`, which divides the logits; `slope` and `offset`, by which the score of
@@ -74,6 +76,7 @@ def write(folder, classifier, signatures, differences, tolerance, quantization=N
             "dtype": "float32",
             "shape": [None, *classifier.image_shape],
             "scaling": SCALING,
+            "crop": classifier.crop,
         },
         "output": {
             "name": "probabilities",

@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
 from kmeta.edge.scoring import softmax
-=======
 from kmeta.evaluation.intervals import wilson_interval
->>>>>>> c288c84 (Photographs by default: kmeta fit tries the packaged backbones, leaves near-duplicates out together, tests on other pictures)
 from kmeta.evaluation.open_set import auroc, fit_familiarity
 from kmeta.few_shot.estimates import LeaveOneOut, calibration
 

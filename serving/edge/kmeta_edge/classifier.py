@@ -21,6 +21,7 @@ class FewShotClassifier:
 
     class_names: of the columns of `predict`.
     image_shape: of one image, such as `(height, width, channels)`.
+    crop: what is taken of a picture, see `kmeta_edge.pixels.fitted`.
     threshold: `label` gives images whose score is below it the label `unknown`.
     sessions: the models that were needed so far.
     fixed_way: number of classes of every support set that the learner takes, None for any.
@@ -30,6 +31,7 @@ class FewShotClassifier:
         self.path = pathlib.Path(directory)
         self.class_names = list(manifest["class_names"])
         self.image_shape = tuple(manifest["input"]["shape"][1:])
+        self.crop = manifest["input"].get("crop")
         self.threshold = manifest["rejection"]["threshold"]
         self.unknown = manifest["rejection"]["unknown"]
         self._manifest = manifest

@@ -53,11 +53,15 @@ def main(arguments=None):
     return 0
 
 
+def _pictures(parsed, classifier):
+    return pictures.read(parsed.images, classifier.image_shape, parsed.invert, classifier.crop)
+
+
 def _predict(parsed):
     classifier = FewShotClassifier.load(parsed.bundle)
     if parsed.threshold is not None:
         classifier.threshold = parsed.threshold
-    images = pictures.read(parsed.images, classifier.image_shape, parsed.invert)
+    images = _pictures(parsed, classifier)
     labels, scores = classifier.label(images)
     for path, label, score in zip(parsed.images, labels, scores, strict=True):
         print(f"{path}\t{label}\t{score:.4f}")
@@ -65,7 +69,7 @@ def _predict(parsed):
 
 def _add(parsed):
     classifier = FewShotClassifier.load(parsed.bundle)
-    images = pictures.read(parsed.images, classifier.image_shape, parsed.invert)
+    images = _pictures(parsed, classifier)
     classifier.add_class(parsed.name, images)
     classifier.save(parsed.out, parsed.overwrite)
     print(f"{parsed.out}: {len(classifier.class_names)} classes, the last is {parsed.name}")

@@ -58,7 +58,7 @@ def _sound(manifest):
     state, signatures = manifest.get("state"), manifest["signatures"]
     models = {n: x["onnx"] for n, x in signatures.items() if isinstance(x, dict) and "onnx" in x}
     shape, outputs = manifest["input"].get("shape"), manifest["output"].get("shape")
-    quantization = manifest.get("quantization")
+    quantization, crop = manifest.get("quantization"), manifest["input"].get("crop")
     return {
         "files": all(map(_is_inside, files))
         and all(isinstance(x, dict) and "size" in x for x in files.values())
@@ -66,7 +66,8 @@ def _sound(manifest):
         and "sample.npz" in files,
         "input": isinstance(shape, list)
         and len(shape) > 1
-        and all(type(side) is int and side > 0 for side in shape[1:]),
+        and all(type(side) is int and side > 0 for side in shape[1:])
+        and (crop is None or (is_probability(crop) and crop > 0)),
         "output": isinstance(outputs, list) and len(outputs) > 1,
         "class_names": all(isinstance(name, str) for name in names)
         and len(set(names)) == len(names) > 1,
