@@ -7,8 +7,9 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 SERVER = [  # what serving/server needs besides kmeta-edge, for the tests
-    "starlette>=0.47,<2",
+    "starlette>=0.49.1,<2",
     "uvicorn>=0.35,<1",
+    "h11>=0.16,<1",
     "msgspec>=0.19,<1",
     "prometheus-client>=0.22,<1",
 ]
@@ -54,13 +55,13 @@ setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "tensorflow>=2.21,<2.22",
-        "keras>=3.15,<4",
+        "keras>=3.15.1,<4",
         "numpy>=2.0,<3",
-        "pillow>=11",
+        "pillow>=12.1.1",
         "matplotlib>=3.10,<4",
         "tf2onnx>=1.17,<2",
-        "onnx>=1.19,<2",
-        "onnxruntime>=1.23,<2",
+        "onnx>=1.21,<2",
+        "onnxruntime>=1.27,<2",
         "tensorflow-datasets>=4.9.10,<5",
         "importlib_resources>=6",
         "tensorboard>=2.20,<3",

@@ -3,6 +3,7 @@
 Arguments are read and checked before TensorFlow is imported, so that help and errors come at once.
 """
 
+import errno
 import os
 import sys
 import warnings
@@ -23,6 +24,7 @@ from kmeta.cli import (
     train,
 )
 from kmeta.cli.interrupts import interruptible
+from kmeta.cli.output import guarded
 from kmeta.cli.parsing import Parser
 
 COMMANDS = (
@@ -30,6 +32,8 @@ COMMANDS = (
     *(reproduce, results),
 )
 WRONG_INPUT = (ValueError, OSError, ImportError)
+FAILED = (ArithmeticError, MemoryError)  # the input may be right, the work is not done
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
 EXAMPLES = """examples:
   kmeta demo
   kmeta fit my-characters/ --out bundle
@@ -61,25 +65,48 @@ def make_parser():
 def main(arguments=None):
     """Run a command line, by default that of the process.
 
-    Returns the exit code: 0 for success, 1 where training failed, 2 where an argument or a file is
-    wrong, 130 after Ctrl-C. Leaves with `SystemExit` where the arguments cannot be read.
+    Returns the exit code: 0 for success, 1 where the work failed, or its output could not be
+    printed, 2 where an argument or a file is wrong, 130 after Ctrl-C. Leaves with `SystemExit`
+    where the arguments cannot be read. With --debug exceptions are raised.
     """
-    try:
-        parsed = make_parser().parse_args(arguments)
-    except KeyboardInterrupt:
-        return 130
-    debug = parsed.debug or os.environ.get("KMETA_DEBUG", "0") not in ("", "0")
-    warnings.showwarning = _show_warning
+    with guarded() as output:
+        try:
+            parsed = make_parser().parse_args(arguments)
+        except KeyboardInterrupt:
+            return 130
+        warnings.showwarning = _show_warning
+        code = _run(parsed)
+        if output:
+            output.flush()
+        lost = output and output.error
+        if lost and not isinstance(lost, BrokenPipeError):  # of which its reader knows
+            return _failed(parsed, f"error: the output could not be printed: {lost}", code or 1)
+        return code
+
+
+def _run(parsed):
+    """Run a command; returns the exit code."""
     try:
         with interruptible():
             parsed.command(parsed)
     except KeyboardInterrupt:
         return _failed(parsed, "interrupted", 130)
-    except (*WRONG_INPUT, FloatingPointError) as error:
-        if debug:
+    except Exception as error:
+        if parsed.debug or os.environ.get("KMETA_DEBUG", "0") not in ("", "0"):
             raise
-        return _failed(parsed, f"error: {error}", 1 if isinstance(error, ArithmeticError) else 2)
+        return _failed(parsed, *_described(error))
     return 0
+
+
+def _described(error):
+    """A line on an exception, and the exit code."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        text = f"not enough memory ({text})"
+    is_failure = isinstance(error, FAILED) or getattr(error, "errno", None) in OF_THE_MACHINE
+    if is_failure or isinstance(error, WRONG_INPUT):
+        return f"error: {text}", 1 if is_failure else 2
+    return f"unexpected error: {type(error).__name__}: {text} (--debug shows where)", 1
 
 
 def _failed(parsed, message, code):

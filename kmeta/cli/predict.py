@@ -6,6 +6,7 @@ import numpy as np
 
 from kmeta.cli import pictures
 from kmeta.cli.adapt import add_invert
+from kmeta.cli.output import shown
 from kmeta.cli.parsing import count
 from kmeta.cli.quiet import import_keras
 from kmeta.edge.scoring import UNKNOWN
@@ -41,10 +42,10 @@ def run(arguments):
     images = pictures.read(arguments.images, opened.image_shape, invert, opened.crop)
     for path, row, label, score in zip(arguments.images, *opened.answers(images), strict=True):
         best = np.argsort(-row, kind="stable")[: arguments.top]
-        found = [f"{opened.class_names[i]}\t{row[i]:.4f}" for i in best]
+        found = [f"{shown(opened.class_names[i])}\t{row[i]:.4f}" for i in best]
         if label not in opened.class_names:
             found = [f"{UNKNOWN}\t{score:.4f}", *found[: arguments.top - 1]]
-        print("\t".join([path, *found]))
+        print("\t".join([shown(path), *found]))
 
 
 def _opened(path):

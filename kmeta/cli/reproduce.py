@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kmeta.cli.allocator import keep_freed_memory
 from kmeta.cli.interrupts import interruptible
+from kmeta.cli.output import progress_bars
 from kmeta.cli.quiet import import_keras
 
 EPILOG = """examples:
@@ -87,7 +88,7 @@ def _reproduce(reproductions, arguments):
         folder = Path("runs", one.name) if arguments.run is None else Path(arguments.run)
         print(f"{one.name}: training in {folder}", flush=True)
         try:
-            with interruptible():
+            with interruptible(), progress_bars():
                 reproduce(
                     one,
                     folder,

@@ -10,6 +10,7 @@ from kmeta.cli.options import (
     add_learner_options,
     add_task_options,
 )
+from kmeta.cli.output import progress_bars
 from kmeta.cli.parsing import GIVEN_ONLY, count, count_or_zero, given, positive, seed
 from kmeta.cli.quiet import import_keras
 from kmeta.recipes import RECIPES, Recipe, get
@@ -155,7 +156,7 @@ def train_and_report(recipe, run_folder, data_dir, data, resume=False):
     from kmeta.runs.training import train
 
     try:
-        with interruptible():
+        with interruptible(), progress_bars():
             result = train(recipe, run_folder.path, data_dir, resume, data=data)
     except KeyboardInterrupt:
         print(f"\nContinue with: kmeta train --resume --run {run_folder.path}")
