@@ -64,7 +64,9 @@ class Functions:
         return _answers(logits, **settings)
 
     def _adapted(self, images, labels):
-        return self.learner.deployed_state(portable.support_set(images, labels, self.way))
+        return self.learner.adapt_state(
+            portable.support_set(images, labels, self.way), deployed=True
+        )
 
 
 def _answers(logits, **settings):

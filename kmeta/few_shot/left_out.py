@@ -138,7 +138,7 @@ def adapted_logits(learner, support, one_hot, queries):
     if keeps_features(learner):
         found = learner.compare(learner.summarise(x, y), query_x)
     else:
-        found = learner.classify(learner.deployed_state(Support(x, y)), query_x)
+        found = learner.classify(learner.adapt_state(Support(x, y), deployed=True), query_x)
     return ops.convert_to_numpy(found)[0]
 
 

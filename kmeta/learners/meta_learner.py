@@ -16,8 +16,8 @@ from kmeta.learners.labels import labels_and_names
 class MetaLearner(keras.Model):
     """Base class of every learner: a Keras model called on an `Episode`.
 
-    A learner defines `adapt_state(support, training)`, which returns the state (a dict of tensors,
-    or of lists of tensors, each with a leading task axis), and
+    A learner defines `adapt_state(support, training, deployed)`, which returns the state (a dict of
+    tensors, or of lists of tensors, each with a leading task axis), and
     `classify(state, query_x, training)`, which returns logits. `network` is the model it was given
     as first argument.
 
@@ -49,17 +49,16 @@ class MetaLearner(keras.Model):
             # Keras would go on with functions traced for the old value
             self.train_function = self.test_function = self.predict_function = None
 
-    def adapt_state(self, support, training=False):
-        """What the learner takes from a support set, with a leading task axis."""
+    def adapt_state(self, support, training=False, deployed=False):
+        """What the learner takes from a support set, with a leading task axis.
+
+        deployed: for an adapted classifier, whose predictions never depend on the batch.
+        """
         raise NotImplementedError
 
     def classify(self, state, query_x, training=False):
         """Logits `[tasks, queries, way]` of queries `[tasks, queries, ...]`."""
         raise NotImplementedError
-
-    def deployed_state(self, support):
-        """The state that an adapted classifier keeps: its predictions never depend on the batch."""
-        return self.adapt_state(support, training=False)
 
     @property
     def deployed_bn_mode(self):
@@ -225,7 +224,7 @@ class MetaLearner(keras.Model):
             )
         one_hot = np.eye(len(class_names), dtype="float32")[labels]
         support = Support(ops.convert_to_tensor(images[None]), ops.convert_to_tensor(one_hot[None]))
-        return Classifier(self, self.deployed_state(support), class_names)
+        return Classifier(self, self.adapt_state(support, deployed=True), class_names)
 
     def with_options(self, **options):
         """A copy with the same weights and other constructor arguments, not compiled.

@@ -103,7 +103,8 @@ def draw_plane(learner, episode, query_y, path=None, class_names=None, task=0):
 
 def _vectors(learner, episode, task):
     """Support items, prototypes (there may be none) and queries, each `[items, features]`."""
-    support, queries = learner.embed_episode(episode)
+    with learner.statistics():
+        support, queries = learner.embed_episode(episode)
     learner.check_vectors()
     state = learner.summarise(support, episode.support.y)
     centres = np.asarray(state.get("prototypes", queries[:, :0]))[task]

@@ -173,7 +173,7 @@ class MemoryAugmentedNetwork(MetaLearner):
         shown = ops.cast(sequence.previous_y, self.compute_dtype)
         return ops.concatenate([self.features(sequence.x, training), shown], axis=-1)
 
-    def adapt_state(self, support, training=False):
+    def adapt_state(self, support, training=False, deployed=False):
         """The state after a support set, read in its order.
 
         `{"cell": [...], "previous_y": [tasks, symbols], "names": [tasks, way, symbols]}`: the

@@ -72,7 +72,7 @@ class MetaNetwork(MetaLearner):
             if not layer.built:
                 layer.build()
 
-    def adapt_state(self, support, training=False):
+    def adapt_state(self, support, training=False, deployed=False):
         """`{"keys", "valid", "values", "task_fast"}`: the memory's `r_i` and `W*_i`, and `Q*`."""
         check_way(self.network.way, support)
         return differentiation.map_tasks(self._adapt_task, support)

@@ -67,16 +67,14 @@ class MatchingNetwork(MetricLearner):
             self.support_context.build((None, None, *self.feature_shape))
 
     def summarise(self, embedded, labels, training=False):
-        """`{"embedded": [tasks, items, features], "labels": [tasks, items, way]}`."""
-        if self.full_context:
-            embedded = self.support_context(embedded, valid_items(labels))
-        return {"embedded": embedded, "labels": labels}
+        """`{"embedded": [tasks, items, features], "labels": [tasks, items, way]}`.
 
-    def deployed_state(self, support):
-        """With full context also `plain`, the embedded items from which it is made anew."""
-        embedded = self.embed_support(support.x)
-        state = self.summarise(embedded, support.y)
-        return {**state, "plain": embedded} if self.full_context else state
+        With full context also `"plain"`, the embedded items of which it can be made anew.
+        """
+        if not self.full_context:
+            return {"embedded": embedded, "labels": labels}
+        in_context = self.support_context(embedded, valid_items(labels))
+        return {"embedded": in_context, "labels": labels, "plain": embedded}
 
     def compare(self, state, embedded, training=False):
         return label_log_probabilities(self.similarities(state, embedded), state["labels"])
@@ -98,10 +96,11 @@ class MatchingNetwork(MetricLearner):
             `[tasks, queries, items]`, rows that sum to 1; 0 for padding. Its product with the
             support labels is the probabilities that the learner predicts (equation 1).
         """
-        embedded_support, embedded_query = self.embed_episode(episode)
-        state = self.summarise(embedded_support, episode.support.y)
+        with self.statistics():
+            support, queries = self.embed_episode(episode)
+        state = self.summarise(support, episode.support.y)
         valid = valid_items(state["labels"])
-        return masked_softmax(self.similarities(state, embedded_query), valid[:, None])
+        return masked_softmax(self.similarities(state, queries), valid[:, None])
 
     def deployed_weights(self):
         return self.network.weights + self.query_context.weights

@@ -36,45 +36,42 @@ class MetricLearner(MetaLearner):
         """Logits `[tasks, queries, way]` of embedded queries."""
         raise NotImplementedError
 
-    def adapt_state(self, support, training=False):
+    def adapt_state(self, support, training=False, deployed=False):
+        del deployed
         return self.summarise(self.embed_support(support.x, training), support.y, training)
 
     def classify(self, state, query_x, training=False):
         return self.compare(state, self.embed(query_x, training), training)
 
     def call(self, episode, training=None):
-        with self._statistics():
-            return self._call(episode, training)
+        with self.statistics():
+            support, queries = self.embed_episode(episode, training)
+            state = self.summarise(support, episode.support.y, training)
+            return self.compare(state, queries, training)
 
-    def embed_episode(self, episode):
-        """Embedded support images and embedded queries, as `call` compares them outside training.
+    def statistics(self):
+        """While inside, batch normalisation works by the statistics that `bn_mode` names."""
+        if self.bn_mode == "batch":
+            return batch_norm_statistics(self, batch=True)
+        return contextlib.nullcontext()
+
+    def embed_episode(self, episode, training=False):
+        """Embedded support images and embedded queries, as `call` compares them.
+
+        Both pass the embedding as one batch if they share it. Outside `call`, go inside
+        `statistics()` for the learner's `bn_mode`.
 
         Returns:
             Two tensors `[tasks, items, ...]`, whatever the embedding returns for an item.
         """
         if not self.built:
             self.build(episode)
-        with self._statistics():
-            return self._embed(episode, False)
-
-    def _call(self, episode, training):
-        embedded_support, embedded_query = self._embed(episode, training)
-        state = self.summarise(embedded_support, episode.support.y, training)
-        return self.compare(state, embedded_query, training)
-
-    def _embed(self, episode, training):
-        """Support and queries pass the embedding as one batch if they share it."""
         support, query_x = episode
         if self.support_embedding is not None:
             return self.embed_support(support.x, training), self.embed(query_x, training)
         embedded = self.embed(ops.concatenate([support.x, query_x], axis=1), training)
         items = ops.shape(support.x)[1]  # Keras forgets sizes that change between calls
         return embedded[:, :items], embedded[:, items:]
-
-    def _statistics(self):
-        if self.bn_mode == "batch":
-            return batch_norm_statistics(self, batch=True)
-        return contextlib.nullcontext()
 
     def embed_support(self, x, training=False):
         """Embedded support images, see `MetaLearner.embed`."""

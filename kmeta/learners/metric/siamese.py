@@ -107,11 +107,12 @@ class SiameseNetwork(MetricLearner):
     def deployed_weights(self):
         return [*self.network.weights, *self.head.weights]
 
-    def _call(self, inputs, training):
+    def call(self, inputs, training=None):
         if not isinstance(inputs, Pairs):
-            return super()._call(inputs, training)
-        embedded = self.embed(ops.stack(inputs), training)
-        return self.head(component_distances(embedded[0], embedded[1], self.distance))
+            return super().call(inputs, training)
+        with self.statistics():
+            first, second = ops.unstack(self.embed(ops.stack(inputs), training))
+        return self.head(component_distances(first, second, self.distance))
 
     def summarise(self, embedded, labels, training=False):
         """`{"embedded": [tasks, items, features], "labels": [tasks, items, way]}`."""

@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from kmeta.layers.batch_normalization import batch_norm_statistics
 from kmeta.learners.meta_learner import MetaLearner, check_way
+from kmeta.learners.optimization import stateless
+from kmeta.learners.optimization.stateless import NetworkState, assign
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_cross_entropy
 
@@ -14,7 +15,7 @@ BN_MODES = ("support", "support+1", "batch", "running")
 class GradientLearner(MetaLearner):
     """Base of learners whose state is a network's weights, adapted to each task.
 
-    A learner defines `inner_loop(support, seeds, training)`.
+    A learner defines `inner_loop(support, training)`.
 
     State: `{"weights": [...]}`, each `[tasks, ...]`, and by `bn_mode`
     - `"support"`: `"fixed"`, the statistics of the support set under the adapted weights (with
@@ -37,29 +38,23 @@ class GradientLearner(MetaLearner):
     def deployed_bn_mode(self):
         return "running" if self.bn_mode == "running" else "support"
 
-    def inner_loop(self, support, seeds, training):
+    def inner_loop(self, support, training):
         """Adapt the network to one task.
 
         Args:
             support: `Support` of one task, `[items, ...]`.
-            seeds: values of the network's `seeds`.
             training: as in Keras.
 
         Returns:
-            `(weights, fixed, seeds)`: values of the network's trainable weights after the inner
-            loop, of its other weights as they are after it where `bn_mode` is `"running"`, and of
-            its seeds.
+            `NetworkState`, the network as the inner loop left it.
         """
         raise NotImplementedError
 
-    def adapt_state(self, support, training=False):
+    def adapt_state(self, support, training=False, deployed=False):
+        bn_mode = self.deployed_bn_mode if deployed else self.bn_mode
         return differentiation.map_tasks(
-            lambda task: self.adapt_task(task, training, self.bn_mode), support
-        )
-
-    def deployed_state(self, support):
-        return differentiation.map_tasks(
-            lambda task: self.adapt_task(task, False, self.deployed_bn_mode), support
+            lambda task: self.task_state(self.inner_loop(task, training), task, training, bn_mode),
+            support,
         )
 
     def deployed_weights(self):
@@ -71,49 +66,53 @@ class GradientLearner(MetaLearner):
             lambda task: self.classify_task(*task, training)[0], (state, query_x)
         )
 
-    def adapt_task(self, support, training, bn_mode):
-        """The state of one task."""
-        seeds = differentiation.read(self.seeds)
-        weights, fixed, seeds = self.inner_loop(support, seeds, training)
-        return self.finish(support, weights, fixed, seeds, training, bn_mode)
-
-    def finish(self, support, weights, fixed, seeds, training, bn_mode):
-        """The state of one task whose inner loop is done."""
-        state, counted = {"weights": weights}, self.counted(support)
+    def task_state(self, network, support, training, bn_mode):
+        """The state of one task, whose inner loop left the `NetworkState` `network`."""
+        state, counted = {"weights": network.weights}, self.counted(support)
         if bn_mode == "support":
             own = differentiation.read(self.network.non_trainable_weights)
-            _, state["fixed"], seeds = self.apply_network(
-                weights, own, seeds, support.x, training, True, momentum=0.0, counted=counted
+            _, network = stateless.apply(
+                self.network,
+                network._replace(fixed=own),
+                support.x,
+                training,
+                batch=True,
+                momentum=0.0,
+                counted=counted,
             )
+            state["fixed"] = network.fixed
         elif bn_mode == "support+1":
             state["support_x"], state["counted"] = support.x, counted
         elif bn_mode == "running" and not training:
-            state["fixed"] = fixed
-        assign(self.seeds, seeds)
+            state["fixed"] = network.fixed
+        assign(stateless.variables(self.network).seeds, network.seeds)
         return state
 
     def classify_task(self, state, query_x, training):
         """Logits `[queries, way]` of one task, and the statistics as the queries moved them."""
-        weights = state["weights"]
-        seeds = differentiation.read(self.seeds)
-        # An adapted classifier holds all of these itself: its export must not read the network's.
-        own = state.get("fixed") or differentiation.read(self.network.non_trainable_weights)
+        own = stateless.variables(self.network)
+        network = NetworkState(
+            state["weights"],
+            # An adapted classifier holds all of these: its export must not read the network's.
+            state.get("fixed") or differentiation.read(own.fixed),
+            differentiation.read(own.seeds),
+        )
 
         def with_support(query):
             images = ops.concatenate([state["support_x"], query[None]], axis=0)
             counted = ops.pad(state["counted"], [[0, 1]], constant_values=1.0)
-            logits, _, _ = self.apply_network(
-                weights, own, seeds, images, training, batch=True, counted=counted
+            logits, _ = stateless.apply(
+                self.network, network, images, training, batch=True, counted=counted
             )
             return logits[-1]
 
         if "support_x" in state:
-            return differentiation.map_tasks(with_support, query_x), own
-        logits, fixed, seeds = self.apply_network(
-            weights, own, seeds, query_x, training, batch="fixed" not in state
+            return differentiation.map_tasks(with_support, query_x), network.fixed
+        logits, network = stateless.apply(
+            self.network, network, query_x, training, batch="fixed" not in state
         )
-        assign(self.seeds, seeds)
-        return logits, fixed
+        assign(own.seeds, network.seeds)
+        return logits, network.fixed
 
     def counted(self, support):
         """`[items]`, 1 for each row of one task's support set and 0 for padding."""
@@ -129,24 +128,25 @@ class GradientLearner(MetaLearner):
         episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = self.trainable_variables
         values = differentiation.read(variables)
+        own = stateless.variables(self.network)
 
         def task(inputs, carry):
             def query_loss(values):
                 mapping = zip(variables, values, strict=True)
                 with keras.StatelessScope(mapping) as scope:
                     logits, fixed, loss = self.task_loss(inputs)
-                seeds = [scope.get_current_value(seed) for seed in self.seeds]
+                seeds = [scope.get_current_value(seed) for seed in own.seeds]
                 return self.optimizer.scale_loss(loss), (loss, logits, fixed, seeds)
 
             (_, extra), gradients = differentiation.value_and_gradients(query_loss, values)
             loss, logits, fixed, seeds = extra
-            assign(self.seeds, seeds)
+            assign(own.seeds, seeds)
             return (loss, fixed, gradients), logits, carry
 
         inputs = (episode, query_y) if sample_weight is None else (episode, query_y, sample_weight)
         (loss, fixed, gradients), logits, _ = differentiation.mean_over_tasks(task, inputs)
         if self.bn_mode in ("batch", "running"):
-            assign(self.network.non_trainable_weights, fixed)
+            assign(own.fixed, fixed)
         self.optimizer.apply(gradients, variables)
         self.track_loss(loss, query_y)
         return self.compute_metrics(episode, query_y, logits, sample_weight)
@@ -159,7 +159,7 @@ class GradientLearner(MetaLearner):
     def task_loss(self, inputs):
         """Logits of one task's queries in training, the statistics as they moved, and the loss."""
         (support, query_x), *targets = inputs
-        state = self.adapt_task(support, True, self.bn_mode)
+        state = self.task_state(self.inner_loop(support, True), support, True, self.bn_mode)
         logits, fixed = self.classify_task(state, query_x, True)
         return logits, fixed, self.query_loss(logits, *targets)
 
@@ -170,54 +170,3 @@ class GradientLearner(MetaLearner):
             y_pred=logits[None],
             sample_weight=None if sample_weight is None else sample_weight[None],
         )
-
-    def apply_network(self, weights, fixed, seeds, x, training, batch, momentum=None, counted=None):
-        """The network under given weights.
-
-        Args:
-            weights: values of its trainable weights.
-            fixed: values of its other weights.
-            seeds: values of `seeds`.
-            x: `[batch, ...]`.
-            training: as in Keras.
-            batch, momentum: see `batch_norm_statistics`.
-            counted: `[batch]`, 1 or 0: which rows of x count in the batch's statistics. None: all.
-
-        Returns:
-            `(logits, fixed, seeds)`, the other weights and the seeds as they moved.
-        """
-        network, own, own_seeds = self.network, self.network.non_trainable_weights, self.seeds
-        if counted is not None:
-            counted = counted / ops.maximum(ops.sum(counted), 1.0)
-        mapping = [
-            *zip(network.trainable_weights, weights, strict=True),
-            *zip(own, fixed, strict=True),
-            *zip(own_seeds, seeds, strict=True),
-        ]
-        with (
-            keras.StatelessScope(mapping) as scope,
-            differentiation.exact_moments(counted),
-            batch_norm_statistics(network, batch, momentum),
-        ):
-            logits = network(x, training=training)
-        return (
-            logits,
-            [scope.get_current_value(variable) for variable in own],
-            [scope.get_current_value(variable) for variable in own_seeds],
-        )
-
-    @property
-    def seeds(self):
-        """Variables of the network that are no weights: random layers differ from call to call."""
-        weights = {id(variable) for variable in self.network.weights}
-        return [
-            variable
-            for variable in self.network.non_trainable_variables
-            if id(variable) not in weights
-        ]
-
-
-def assign(variables, values):
-    """Give each variable its value."""
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)

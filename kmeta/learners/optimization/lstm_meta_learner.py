@@ -1,12 +1,16 @@
 """Optimization as a Model for Few-Shot Learning (Ravi & Larochelle 2017)."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from kmeta.checks import true_or_false, whole_number
 from kmeta.layers.learned_optimizer import LearnedOptimizer
+from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
+from kmeta.learners.optimization.stateless import NetworkState
 from kmeta.ops import differentiation
 
 
@@ -70,48 +74,52 @@ class LSTMMetaLearner(GradientLearner):
         if not self.learned_optimizer.built:
             self.learned_optimizer.build()
 
-    def inner_loop(self, support, seeds, training):
-        start = differentiation.read(self.network.trainable_weights)
-        shapes = [weight.shape for weight in start]
-        fixed, counted = self._fresh_statistics(), self.counted(support)
+    def inner_loop(self, support, training):
+        """Algorithm 1, lines 5 to 11: loss and gradients, which count as constants, then update."""
+        theta = stateless.read(self.network)
+        like, counted = theta.weights, self.counted(support)
         ours = self.learned_optimizer.trainable_variables
-        count, last = 5, 5 + len(fixed)  # parameters and the optimizer's state; then statistics
 
         def step(_, state, given):
-            parameters, memory = state[0], state[1:count]
-            fixed, seeds = state[count:last], state[last:]
+            parameters, memory, fixed, seeds = state
 
             def loss(weights):
-                logits, moved, drawn = self.apply_network(
-                    weights, fixed, seeds, support.x, training, batch=True, counted=counted
+                logits, moved = stateless.apply(
+                    self.network,
+                    NetworkState(weights, fixed, seeds),
+                    support.x,
+                    training,
+                    batch=True,
+                    counted=counted,
                 )
-                return self.support_loss(logits, support), (moved, drawn)
+                return self.support_loss(logits, support), moved
 
-            weights = _split(ops.stop_gradient(parameters), shapes)
-            (value, (moved, drawn)), gradients = differentiation.value_and_gradients(loss, weights)
+            weights = _split(ops.stop_gradient(parameters), like)
+            (value, moved), gradients = differentiation.value_and_gradients(loss, weights)
             gradient, value = ops.stop_gradient(_joined(gradients)), ops.stop_gradient(value)
             with keras.StatelessScope(zip(ours, given, strict=True)):
                 parameters, memory = self.learned_optimizer(parameters, gradient, value, memory)
-            return [parameters, *memory, *map(ops.stop_gradient, moved), *drawn]
+            return parameters, memory, [ops.stop_gradient(x) for x in moved.fixed], moved.seeds
 
-        parameters = _joined(start)
-        state = [parameters, *self.learned_optimizer.initial_state(parameters), *fixed, *seeds]
+        parameters = _joined(theta.weights)
+        memory = self.learned_optimizer.initial_state(parameters)
+        state = parameters, memory, self._fresh_statistics(theta.fixed), theta.seeds
         steps = self.inner_steps if training else self.test_inner_steps
-        state = differentiation.repeat(step, steps, state, differentiation.read(ours), self.remat)
-        return _split(state[0], shapes), state[count:last], state[last:]
+        parameters, _, fixed, seeds = differentiation.repeat(
+            step, steps, state, given=differentiation.read(ours), remat=self.remat
+        )
+        return NetworkState(_split(parameters, like), fixed, seeds)
 
-    def _fresh_statistics(self):
-        """The network's other weights, with moving averages as at the start."""
-        own = self.network.non_trainable_weights
+    def _fresh_statistics(self, values):
+        """Values of the network's other weights, with moving averages as at the start."""
         fresh = {}
         for layer in self.network._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 fresh[id(layer.moving_mean)] = ops.zeros_like
                 fresh[id(layer.moving_variance)] = ops.ones_like
-        values = differentiation.read(own)
         return [
             fresh.get(id(variable), lambda x: x)(value)
-            for variable, value in zip(own, values, strict=True)
+            for variable, value in zip(self.network.non_trainable_weights, values, strict=True)
         ]
 
     def get_config(self):
@@ -125,10 +133,12 @@ class LSTMMetaLearner(GradientLearner):
 
 
 def _joined(weights):
+    """All weights as one vector of parameters."""
     return ops.concatenate([ops.reshape(weight, (-1,)) for weight in weights], axis=0)
 
 
-def _split(parameters, shapes):
-    sizes = [int(np.prod(shape)) for shape in shapes]
-    parts = ops.split(parameters, np.cumsum(sizes)[:-1].tolist(), axis=0)
-    return [ops.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+def _split(parameters, like):
+    """A vector of parameters as weights of the shapes of `like`."""
+    ends = np.cumsum([math.prod(weight.shape) for weight in like])[:-1].tolist()
+    parts = ops.split(parameters, ends, axis=0)
+    return [ops.reshape(part, weight.shape) for part, weight in zip(parts, like, strict=True)]

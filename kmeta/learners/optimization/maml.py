@@ -7,7 +7,9 @@ import numpy as np
 from keras import ops
 
 from kmeta.checks import is_finite, positive, true_or_false, whole_number
+from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
+from kmeta.learners.optimization.stateless import NetworkState
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_squared_error
 
@@ -132,36 +134,36 @@ class MAML(GradientLearner):
             return super().counted(support)
         return ops.ones(ops.shape(support.x)[:1], support.x.dtype)
 
-    def inner_loop(self, support, seeds, training):
+    def inner_loop(self, support, training):
         """Gradient descent on one support set (equation 1)."""
-        start = differentiation.read(self.network.trainable_weights)
-        own = differentiation.read(self.network.non_trainable_weights)
+        theta = stateless.read(self.network)
+        rates = self.inner_lr
+        rates = rates if isinstance(rates, list) else [rates] * len(theta.weights)
         batch = training or self.bn_mode != "running"
-        rates = self.inner_lr if isinstance(self.inner_lr, list) else [self.inner_lr] * len(start)
         counted = self.counted(support)
 
         def step(_, state, given):
-            weights, seeds = state[: len(start)], state[len(start) :]
+            weights, seeds = state
 
             def loss(weights):
-                logits, _, moved = self.apply_network(
-                    weights, own, seeds, support.x, training, batch, counted=counted
+                network = NetworkState(weights, theta.fixed, seeds)
+                logits, moved = stateless.apply(
+                    self.network, network, support.x, training, batch, counted=counted
                 )
-                return self.support_loss(logits, support), moved
+                return self.support_loss(logits, support), moved.seeds
 
             (_, seeds), gradients = differentiation.value_and_gradients(loss, weights)
             parts = zip(weights, rates, gradients, strict=True)
-            return [*(weight - rate * gradient for weight, rate, gradient in parts), *seeds]
+            return [weight - rate * gradient for weight, rate, gradient in parts], seeds
 
-        weights = [ops.stop_gradient(w) for w in start] if self.first_order else start
+        start = theta.weights
+        if self.first_order:
+            start = [ops.stop_gradient(weight) for weight in start]
         steps = self.inner_steps if training else self.test_inner_steps
-        state = differentiation.repeat(step, steps, [*weights, *seeds], remat=self.remat)
-        weights, seeds = state[: len(start)], state[len(start) :]
+        end, seeds = differentiation.repeat(step, steps, (start, theta.seeds), remat=self.remat)
         if self.first_order:  # the gradient by the last weights is given to the first
-            weights = [
-                w + ops.stop_gradient(end - w) for w, end in zip(start, weights, strict=True)
-            ]
-        return weights, own, seeds
+            end = [w + ops.stop_gradient(v - w) for w, v in zip(theta.weights, end, strict=True)]
+        return NetworkState(end, theta.fixed, seeds)
 
     def get_config(self):
         rates = self.inner_lr

@@ -5,7 +5,9 @@ from keras import ops
 
 from kmeta.checks import positive, whole_number
 from kmeta.episode import Support
-from kmeta.learners.optimization.gradient_learner import GradientLearner, assign
+from kmeta.learners.optimization import stateless
+from kmeta.learners.optimization.gradient_learner import GradientLearner
+from kmeta.learners.optimization.stateless import NetworkState, assign
 from kmeta.ops import differentiation
 from kmeta.ops.adam import adam_step
 
@@ -108,51 +110,66 @@ class Reptile(GradientLearner):
             for i, weight in enumerate(self.network.trainable_weights)
         ]
 
-    def inner_loop(self, support, seeds, training):
+    def inner_loop(self, support, training):
         moments = differentiation.read(self.second_moments)
         (taken,) = differentiation.read([self.steps_taken])
-        weights, seeds, _ = self.train_on(support, seeds, moments, taken, training)
-        return weights, None, seeds
+        network, _ = self.train_on(support, moments, taken, training)
+        return network
 
-    def train_on(self, support, seeds, moments, taken, training):
-        """Weights, seeds and second moments after training on one task (algorithm 1, line 4).
+    def train_on(self, support, moments, taken, training):
+        """The network and the second moments after training on one task (algorithm 1, line 4).
 
-        moments: second moments to begin with.
-        taken: inner steps before these.
+        Args:
+            support: `Support` of one task.
+            moments: second moments to begin with.
+            taken: inner steps before these.
+            training: as in Keras.
+
+        Returns:
+            `(NetworkState, moments)`.
         """
-        start = differentiation.read(self.network.trainable_weights)
-        own = differentiation.read(self.network.non_trainable_weights)
-        count = len(start)
-        if len(moments) != count:
+        theta = stateless.read(self.network)
+        if len(moments) != len(theta.weights):
             raise ValueError(
-                f"The network has {count} trainable weights, but had {len(moments)} when the "
-                "learner was built. Set `trainable` before, or make a new learner of the network"
+                f"The network has {len(theta.weights)} trainable weights, but had {len(moments)} "
+                "when the learner was built. Set `trainable` before, or make a new learner of the "
+                "network"
             )
         steps = self.inner_steps if training else self.test_inner_steps
         batches = self._batches(support, steps, taken, training)
 
         def step(index, state, _):
-            weights, moments, seeds = state[:count], state[count : 2 * count], state[2 * count :]
+            weights, moments, seeds = state
             batch = batches(index)
 
             def loss(weights):
-                logits, _, moved = self.apply_network(
-                    weights, own, seeds, batch.x, training, True, counted=self.counted(batch)
+                logits, moved = stateless.apply(
+                    self.network,
+                    NetworkState(weights, theta.fixed, seeds),
+                    batch.x,
+                    training,
+                    batch=True,
+                    counted=self.counted(batch),
                 )
-                return self.support_loss(logits, batch) + self._penalty(weights), moved
+                return self.support_loss(logits, batch) + self._penalty(weights), moved.seeds
 
             (_, seeds), gradients = differentiation.value_and_gradients(loss, weights)
-            if self.inner_optimizer == "sgd":
-                weights = [w - self.inner_lr * g for w, g in zip(weights, gradients, strict=True)]
-                return [*weights, *moments, *seeds]
-            pairs = [
-                adam_step(*parts, taken + index + 1, self.inner_lr)
-                for parts in zip(weights, gradients, moments, strict=True)
-            ]
-            return [*(w for w, _ in pairs), *(v for _, v in pairs), *seeds]
+            weights, moments = self._update(weights, gradients, moments, taken + index + 1)
+            return weights, moments, seeds
 
-        state = differentiation.repeat(step, steps, [*start, *moments, *seeds])
-        return state[:count], state[2 * count :], state[count : 2 * count]
+        state = theta.weights, moments, theta.seeds
+        weights, moments, seeds = differentiation.repeat(step, steps, state)
+        return NetworkState(weights, theta.fixed, seeds), moments
+
+    def _update(self, weights, gradients, moments, step):
+        """Weights and second moments after one step of the inner optimizer, the step-th of all."""
+        if self.inner_optimizer == "sgd":
+            return [w - self.inner_lr * g for w, g in zip(weights, gradients, strict=True)], moments
+        pairs = [
+            adam_step(*parts, step, self.inner_lr)
+            for parts in zip(weights, gradients, moments, strict=True)
+        ]
+        return [weight for weight, _ in pairs], [moment for _, moment in pairs]
 
     def _penalty(self, weights):
         """The regularisation of the network's weights, which inner steps lower too."""
@@ -181,13 +198,11 @@ class Reptile(GradientLearner):
         def task(inputs, carry):
             (support, query_x), *targets = inputs
             moments, taken = carry
-            weights, seeds, moments = self.train_on(
-                support, differentiation.read(self.seeds), moments, taken, True
-            )
-            state = self.finish(support, weights, None, seeds, True, self.bn_mode)
+            network, moments = self.train_on(support, moments, taken, True)
+            state = self.task_state(network, support, True, self.bn_mode)
             logits, _ = self.classify_task(state, query_x, True)
             loss = self.query_loss(logits, *targets)
-            return (loss, weights), logits, (moments, taken + self.inner_steps)
+            return (loss, network.weights), logits, (moments, taken + self.inner_steps)
 
         inputs = (episode, query_y) if sample_weight is None else (episode, query_y, sample_weight)
         carry = (

@@ -1,0 +1,90 @@
+"""Exact second derivatives through mean and variance, and the fused batch normalisation."""
+
+import contextlib
+import threading
+
+import tensorflow as tf
+
+_lock = threading.Lock()
+_depth = 0
+_stock_moments = None
+_local = threading.local()  # `weights`: of rows, in this thread
+
+
+def _moments(x, axes, shift=None, keepdims=False, name=None):
+    """`tf.nn.moments` without its `stop_gradient` at the mean, and with weights of rows."""
+    del shift, name
+    dtype = x.dtype
+    x = tf.cast(x, tf.float32) if dtype in (tf.float16, tf.bfloat16) else x
+    weights = getattr(_local, "weights", None)
+    if weights is not None and 0 in axes and x.shape[0] == weights.shape[0]:
+        weights = tf.reshape(tf.cast(weights, x.dtype), [-1] + [1] * (len(x.shape) - 1))
+        others = [axis for axis in axes if axis != 0]
+
+        def average(x):
+            by_row = tf.reduce_mean(x, others, keepdims=True)
+            return tf.reduce_sum(by_row * weights, 0, keepdims=True)
+    else:
+
+        def average(x):
+            return tf.reduce_mean(x, axes, keepdims=True)
+
+    mean = average(x)
+    variance = average(tf.square(x - mean))
+    if not keepdims:
+        mean, variance = tf.squeeze(mean, axes), tf.squeeze(variance, axes)
+    return tf.cast(mean, dtype), tf.cast(variance, dtype)
+
+
+@contextlib.contextmanager
+def exact_moments(weights=None):
+    """Inside, second derivatives through `tf.nn.moments` and `keras.ops.moments` are exact.
+
+    TensorFlow computes the variance with `stop_gradient(mean)`. Values and first derivatives are
+    right, since the derivative of the variance by the mean is zero; second derivatives are not, and
+    with them every gradient of a gradient through `keras.layers.BatchNormalization`,
+    `LayerNormalization` and `GroupNormalization`. Only operations recorded inside are affected.
+    Nests, and may be entered by several threads at once.
+
+    Args:
+        weights: `[rows]` that sum to 1, for moments over the rows of tensors `[rows, ...]`, so that
+            padding need not count. None: all rows are equal.
+    """
+    global _depth, _stock_moments
+    outside, _local.weights = getattr(_local, "weights", None), weights
+    with _lock:
+        if _depth == 0:
+            _stock_moments, tf.nn.moments = tf.nn.moments, _moments
+        _depth += 1
+    try:
+        yield
+    finally:
+        _local.weights = outside
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                tf.nn.moments = _stock_moments
+
+
+def inside_exact_moments():
+    """Whether the caller runs inside `exact_moments()`."""
+    return _depth > 0
+
+
+def fused_batch_norm(x, gamma, beta, epsilon):
+    """Batch normalisation by the batch's own statistics as one operation.
+
+    Derivatives of `y` are exact to second order. The mean and the variance have no gradient, so
+    it is not for use where later computations differentiate through them.
+
+    Args:
+        x: `[batch, height, width, channels]` float32.
+        gamma, beta: `[channels]`.
+        epsilon: added to the variance.
+
+    Returns:
+        `(y, mean, variance)`, the variance being the biased one, as in Keras.
+    """
+    y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon)
+    count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)  # the operation returns n/(n-1) times
+    return y, mean, variance * (count - 1.0) / count

@@ -1,0 +1,33 @@
+"""Random orders that are the same on every device."""
+
+import tensorflow as tf
+
+
+def shuffles(seed, number, items, length, counted=None):
+    """The first `length` integers of a row of random orders of 0 to `items - 1`.
+
+    Args:
+        seed, number: whole numbers; each pair gives another row, and always the same one, on
+            every device. Negative numbers are allowed as `number`.
+        items: how many are put in order; each appears once before any appears again.
+        length: of the result.
+        counted: `[items]`, 0 for an item that is left out, not for all. None: none is.
+    """
+    counted = tf.ones(items) if counted is None else counted
+    keys = _mixed(_mixed(tf.cast(seed, tf.uint32)) + tf.cast(tf.cast(number, tf.int32), tf.uint32))
+    keys = _mixed(keys + tf.cast(tf.range(length * items), tf.uint32))
+    keys = tf.cast(tf.reshape(keys, [length, items]), tf.int64)  # orders enough for a single item
+    keys = tf.where(counted > 0, keys, 1 << 32)  # behind all others
+    order = tf.argsort(keys, axis=-1, stable=True)
+    count = tf.maximum(tf.math.count_nonzero(counted, dtype=tf.int32), 1)
+    place = tf.range(length)
+    return tf.gather_nd(order, tf.stack([place // count, place % count], axis=-1))
+
+
+def _mixed(x):
+    """A one-to-one hash of 32 bits: TensorFlow's own random numbers differ under XLA."""
+    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(16, tf.uint32)))
+    x *= tf.constant(0x7FEB352D, tf.uint32)
+    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(15, tf.uint32)))
+    x *= tf.constant(0x846CA68B, tf.uint32)
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(16, tf.uint32)))

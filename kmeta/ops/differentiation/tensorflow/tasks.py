@@ -1,0 +1,64 @@
+"""Functions of one task, applied to many."""
+
+import tensorflow as tf
+from keras import tree
+
+
+def map_tasks(function, inputs):
+    """Apply `function` to one task at a time and stack the results.
+
+    Args:
+        function: takes a structure like `inputs` without its leading axis, returns a structure of
+            tensors whose shapes do not depend on the task.
+        inputs: structure of tensors `[tasks, ...]`.
+
+    Returns:
+        The structure that `function` returns, each tensor with a leading `tasks` axis.
+    """
+    tasks = tree.flatten(inputs)[0].shape[0]
+    if tasks == 1 or tf.executing_eagerly():  # no loop: one adapted classifier exports flat
+        outputs = [function(tree.map_structure(lambda x, i=i: x[i], inputs)) for i in range(tasks)]
+        return tree.map_structure(lambda *parts: tf.stack(parts), *outputs)
+    function = tf.function(function, autograph=False)
+    one = tree.map_structure(lambda x: tf.TensorSpec(x.shape[1:], x.dtype), inputs)
+    outputs = function.get_concrete_function(one).structured_outputs
+    signature = tree.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), outputs)
+    return tf.map_fn(function, inputs, fn_output_signature=signature)
+
+
+def mean_over_tasks(function, inputs, carry=()):
+    """Mean of a function of one task, holding the graph of one task in memory at a time.
+
+    Args:
+        function: takes one task (a structure like `inputs` without its leading axis) and the carry,
+            returns `(averaged, stacked, carry)`: a structure of tensors to average over tasks, one
+            tensor to stack, and the carry for the next task. Shapes must not depend on the task.
+        inputs: structure of tensors `[tasks, ...]`.
+        carry: structure of tensors for the first task.
+
+    Returns:
+        `(averaged, stacked, carry)`, the second with a leading `tasks` axis, the third as the last
+        task left it.
+    """
+    tasks = tf.shape(tree.flatten(inputs)[0])[0]
+
+    def one(index, carry):
+        return function(tree.map_structure(lambda x: x[index], inputs), carry)
+
+    def add(index, total, stack, carry):
+        averaged, stacked, carry = one(index, carry)
+        total = tree.map_structure(tf.add, total, averaged)
+        return index + 1, total, stack.write(index, stacked), carry
+
+    if not tf.executing_eagerly():
+        one = tf.function(one, autograph=False)  # traced once, used for the first task and the rest
+    averaged, stacked, last = one(tf.constant(0), carry)
+    stack = tf.TensorArray(stacked.dtype, size=tasks, element_shape=stacked.shape)
+    _, total, stack, last = tf.while_loop(
+        lambda index, *_: index < tasks,
+        add,
+        (tf.constant(1), averaged, stack.write(0, stacked), last),
+        parallel_iterations=1,
+    )
+    averaged = tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total)
+    return averaged, stack.stack(), last
