@@ -2,6 +2,7 @@
 
 import numpy as np
 import oracles
+from keras import tree
 
 
 def convolve(image, kernel):
@@ -102,8 +103,8 @@ def predictions(learner, support_x, one_hot, query_x, constants=None):
 
     constants: gradients to use instead of those of the present weights.
     """
-    slow = [np.array(w) for w in learner.network.kernels]
-    keys_slow = [np.array(w) for w in learner.embedding.kernels]
+    slow = [np.array(w) for w in tree.flatten(learner.network.kernels)]
+    keys_slow = [np.array(w) for w in tree.flatten(learner.embedding.kernels)]
     d, m = (
         [[np.array(w) for w in generator.weights] for generator in generators]
         for generators in (learner.task_fast, learner.example_fast)

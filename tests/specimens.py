@@ -60,7 +60,7 @@ def renumber_labels(learner, order):
 def renumber_heads(learner, order):
     """Of the base learner and of the embedding."""
     for network in (learner.network, learner.embedding):
-        network.kernels[-1].assign(ops.take(network.kernels[-1], order, axis=-1))
+        network.head.assign(ops.take(network.head, order, axis=-1))
 
 
 def _memory(cell):

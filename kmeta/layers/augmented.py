@@ -20,8 +20,8 @@ class AugmentedConvNet(keras.layers.Layer):
         features: outputs of the dense layer.
         initializer: name of the Keras initializer of all kernels.
 
-    Input: `[items, height, width, channels]`; `fast`, a list like `kernels`, see
-        `kmeta.ops.fast_weights`.
+    Input: `[items, height, width, channels]`; `fast`, `Kernels` like `kernels`, or
+        None.
     Output: logits `[items, way]`.
 
     Raises:
@@ -48,7 +48,12 @@ class AugmentedConvNet(keras.layers.Layer):
         self.blocks = blocks
         self.features = features
         self.initializer = initializer
-        self.kernels = []
+        self.convolutions, self.dense, self.head = [], None, None
+
+    @property
+    def kernels(self):
+        """The slow weights, `kmeta.ops.fast_weights.Kernels`."""
+        return fast_weights.Kernels(list(self.convolutions), self.dense, self.head)
 
     def build(self, input_shape):
         if len(input_shape) != 4:
@@ -58,13 +63,14 @@ class AugmentedConvNet(keras.layers.Layer):
             )
         _, height, width, channels = input_shape
         for i in range(self.blocks):
-            self._add(f"conv_{i}", (3, 3, channels, self.filters))
+            kernel = self._kernel(f"conv_{i}", (3, 3, channels, self.filters))
+            self.convolutions.append(kernel)
             height, width, channels = -(-height // 2), -(-width // 2), self.filters
-        self._add("dense", (height * width * channels, self.features))
-        self._add("head", (self.features, self.way))
+        self.dense = self._kernel("dense", (height * width * channels, self.features))
+        self.head = self._kernel("head", (self.features, self.way))
 
-    def _add(self, name, shape):
-        self.kernels.append(self.add_weight(shape=shape, initializer=self.initializer, name=name))
+    def _kernel(self, name, shape):
+        return self.add_weight(shape=shape, initializer=self.initializer, name=name)
 
     def call(self, x, fast=None):
         return fast_weights.logits(x, self.kernels, fast)

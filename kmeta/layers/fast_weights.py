@@ -63,7 +63,7 @@ class TaskFastWeights(_Generator):
     def call(self, gradients, valid):
         items = ops.shape(valid)[0]
         valid = ops.cast(valid, "int32")  # half precision does not count far
-        place = ops.arange(items) + items * (1 - valid)
+        place = ops.arange(items, dtype="int32") + items * (1 - valid)
         last = ops.one_hot(ops.sum(valid) - 1, items, dtype=gradients.dtype)
         return self.by_coordinates(ops.take(gradients, ops.argsort(place), axis=0), last)
 
@@ -74,10 +74,10 @@ class TaskFastWeights(_Generator):
         def step(i, state, _):
             hidden, memory, out = state
             hidden, memory = lstm_step(inputs[i], hidden, memory, kernel, bias)
-            return [hidden, memory, out + last[i] * ops.matmul(hidden, out_kernel)]
+            return hidden, memory, out + last[i] * ops.matmul(hidden, out_kernel)
 
         start = ops.zeros((ops.shape(gradients)[1], self.units), gradients.dtype)
-        state = [start, start, start[:, :1]]
+        state = start, start, start[:, :1]
         items = gradients.shape[0] or ops.shape(gradients)[0]
         *_, out = differentiation.repeat(step, items, state, unroll=True)
         return ops.squeeze(out + out_bias, axis=-1)

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from kmeta.ops.shapes import check_same
+
 
 def adam_step(weight, gradient, second_moment, step, rate, beta_2=0.999, epsilon=1e-8):
     """One step of Adam with `beta_1 = 0` (Kingma & Ba 2015, in the form that ends section 2).
@@ -19,6 +21,7 @@ def adam_step(weight, gradient, second_moment, step, rate, beta_2=0.999, epsilon
     Returns:
         `(weight, second_moment)` after the step.
     """
+    check_same(weight=weight, gradient=gradient, second_moment=second_moment)
     second_moment = beta_2 * second_moment + (1.0 - beta_2) * ops.square(gradient)
     correction = ops.sqrt(1.0 - ops.power(beta_2, ops.cast(step, weight.dtype)))
     change = correction * gradient / (ops.sqrt(second_moment) + epsilon)

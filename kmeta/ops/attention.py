@@ -2,16 +2,23 @@
 
 from keras import ops
 
+from kmeta.ops.padding import valid_items
+from kmeta.ops.shapes import check_shapes
+
 _NEVER = -1e9  # a similarity whose weight after a softmax is zero
 
 
-def valid_items(labels):
-    """`[tasks, items]` booleans: False for padding, whose label rows are zero."""
-    return ops.any(labels > 0, axis=-1)
-
-
 def masked_softmax(scores, valid):
-    """Softmax over the last axis, with no weight where `valid` is False."""
+    """Softmax over the last axis, with no weight where `valid` is False.
+
+    Args:
+        scores: `[..., items]`.
+        valid: booleans of a shape that broadcasts to that of `scores`.
+
+    Returns:
+        `[..., items]`, rows that sum to 1.
+    """
+    check_shapes(scores=(scores, "... items"), valid=(valid, "... items"))
     return ops.softmax(ops.where(valid, scores, _NEVER), axis=-1)
 
 
@@ -28,6 +35,11 @@ def attention_read(queries, memory, valid):
     Returns:
         `[tasks, queries, features]`.
     """
+    check_shapes(
+        queries=(queries, "tasks queries features"),
+        memory=(memory, "tasks items features"),
+        valid=(valid, "tasks items"),
+    )
     scores = ops.matmul(queries, ops.swapaxes(memory, -1, -2))
     return ops.matmul(masked_softmax(scores, valid[:, None]), memory)
 
@@ -44,6 +56,9 @@ def label_log_probabilities(similarities, labels):
     Returns:
         `[tasks, queries, way]` log-probabilities; no class falls below 1e-30.
     """
+    check_shapes(
+        similarities=(similarities, "tasks queries items"), labels=(labels, "tasks items way")
+    )
     labels = ops.cast(labels, similarities.dtype)
     similarities = ops.where(valid_items(labels)[:, None], similarities, _NEVER)
     highest = ops.stop_gradient(ops.max(similarities, axis=-1, keepdims=True))

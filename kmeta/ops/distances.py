@@ -2,13 +2,7 @@
 
 from keras import ops
 
-
-def _check_pair(a, b):
-    if len(a.shape) != len(b.shape) or len(a.shape) < 2 or a.shape[-1] != b.shape[-1]:
-        raise ValueError(
-            "Expected two tensors of shapes `[..., n, features]` and `[..., m, features]`. "
-            f"Received: a.shape={tuple(a.shape)}, b.shape={tuple(b.shape)}"
-        )
+from kmeta.ops.shapes import check_shapes
 
 
 def squared_euclidean(a, b):
@@ -25,9 +19,9 @@ def squared_euclidean(a, b):
         `[..., n, m]` distances, zero or greater up to rounding.
 
     Raises:
-        ValueError: if ranks or feature counts differ.
+        ValueError: if feature counts differ, or a tensor is no more than a vector.
     """
-    _check_pair(a, b)
+    check_shapes(a=(a, "... n features"), b=(b, "... m features"))
     centre = ops.mean(b, axis=-2, keepdims=True)
     a, b = a - centre, b - centre
     a_norm = ops.sum(ops.square(a), axis=-1, keepdims=True)
@@ -36,7 +30,16 @@ def squared_euclidean(a, b):
 
 
 def unit_vectors(x, epsilon=1e-12):
-    """`x / sqrt(sum x^2 + epsilon)` over the last axis; its gradient is finite at 0 too."""
+    """`x / sqrt(sum x^2 + epsilon)` over the last axis; its gradient is finite at 0 too.
+
+    Args:
+        x: `[..., features]`.
+        epsilon: bounds the gradient.
+
+    Returns:
+        `[..., features]`, of length 1.
+    """
+    check_shapes(x=(x, "... features"))
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + epsilon)
 
 
@@ -52,9 +55,9 @@ def cosine_similarity(a, b, epsilon=1e-12):
         `[..., n, m]`; 0 where a vector is all zeros.
 
     Raises:
-        ValueError: if ranks or feature counts differ.
+        ValueError: if feature counts differ, or a tensor is no more than a vector.
     """
-    _check_pair(a, b)
+    check_shapes(a=(a, "... n features"), b=(b, "... m features"))
     lengths = ops.rsqrt(ops.sum(ops.square(b), axis=-1) + epsilon)
     return ops.matmul(unit_vectors(a, epsilon), ops.swapaxes(b, -1, -2)) * ops.expand_dims(
         lengths, -2

@@ -1,18 +1,36 @@
 """Fast weights: the equations of Meta Networks (Munkhdalai & Yu 2017).
 
-A network's weights are a list of kernels: those of its convolutions `[3, 3, c, f]`, of the dense
-layer that gives features `[c, f]`, and of the head `[f, way]`. Slow weights are shared by all
-items. Fast weights are too, or each item has its own, with a leading axis of items.
+`Kernels` are the weights of a network: slow ones, shared by all items, or fast ones, which are
+shared too or have a leading axis of items, one network for each.
 """
 
 import itertools
 import math
+from typing import Any, NamedTuple
 
-from keras import ops
+from keras import ops, tree
 
 from kmeta.ops import differentiation
 from kmeta.ops.attention import masked_softmax
 from kmeta.ops.distances import cosine_similarity
+from kmeta.ops.shapes import check_shapes
+
+
+class Kernels(NamedTuple):
+    """Weights of a network of convolutions, a dense layer that gives features, and a head.
+
+    convolutions: list of kernels `[3, 3, c, f]`.
+    dense: `[c, f]`.
+    head: `[f, way]`; empty for a network that gives features alone.
+    """
+
+    convolutions: Any
+    dense: Any
+    head: Any = ()
+
+    def without_head(self):
+        """The kernels that give features."""
+        return self._replace(head=())
 
 
 def convolution(x, kernel):
@@ -25,8 +43,9 @@ def convolution(x, kernel):
     Returns:
         `[items, height, width, f]`.
     """
+    check_shapes(x=(x, "items height width c"), kernel=(kernel, "... 3 3 c f"))
     if len(kernel.shape) == 4:
-        return ops.conv(x, kernel, padding="same")
+        return ops.conv(x, kernel, padding="same", data_format="channels_last")
     _, height, width, channels = x.shape
     filters = kernel.shape[-1]
     padded = ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -38,6 +57,7 @@ def convolution(x, kernel):
 
 def dense(x, kernel):
     """`x W`, for `x` `[items, c]` and `W` `[c, f]` or `[items, c, f]`."""
+    check_shapes(x=(x, "items c"), kernel=(kernel, "... c f"))
     if len(kernel.shape) == 2:
         return ops.matmul(x, kernel)
     return ops.squeeze(ops.matmul(x[:, None], kernel), axis=1)
@@ -53,11 +73,20 @@ def augmented(layer, x, slow, fast=None):
     return summed(lambda x, kernel: ops.relu(layer(x, kernel)), x, slow, fast)
 
 
-def _maps(x, slow, fast):
-    """The convolutions, each followed by 2x2 max-pooling that keeps odd rows; flattened."""
-    for i in range(len(slow)):
-        x = augmented(convolution, x, slow[i], None if fast is None else fast[i])
-        x = ops.max_pool(x, 2, padding="same")
+def maps(x, slow, fast=None):
+    """The convolutions, each followed by 2x2 max-pooling that keeps odd rows; flattened.
+
+    Args:
+        x: images `[items, height, width, channels]`.
+        slow, fast: `Kernels`; `fast` may be None.
+
+    Returns:
+        `[items, features]`.
+    """
+    check_shapes(x=(x, "items height width channels"))
+    for i, kernel in enumerate(slow.convolutions):
+        x = augmented(convolution, x, kernel, fast and fast.convolutions[i])
+        x = ops.max_pool(x, 2, padding="same", data_format="channels_last")
     return ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
 
 
@@ -66,13 +95,12 @@ def embed(x, slow, fast=None):
 
     Args:
         x: images `[items, height, width, channels]`.
-        slow, fast: weights without those of the head; `fast` may be None.
+        slow, fast: `Kernels`, whose heads do not matter; `fast` may be None.
 
     Returns:
         `[items, features]`.
     """
-    fast_maps, fast_last = (None, None) if fast is None else (fast[:-1], fast[-1])
-    return summed(dense, _maps(x, slow[:-1], fast_maps), slow[-1], fast_last)
+    return summed(dense, maps(x, slow, fast), slow.dense, fast and fast.dense)
 
 
 def logits(x, slow, fast=None):
@@ -80,14 +108,13 @@ def logits(x, slow, fast=None):
 
     Args:
         x: images `[items, height, width, channels]`.
-        slow, fast: all weights; `fast` may be None.
+        slow, fast: `Kernels`; `fast` may be None.
 
     Returns:
         `[items, way]`.
     """
-    fast_maps, *fast_dense = (None, None, None) if fast is None else (fast[:-2], *fast[-2:])
-    x = augmented(dense, _maps(x, slow[:-2], fast_maps), slow[-2], fast_dense[0])
-    return summed(dense, x, slow[-1], fast_dense[1])
+    features = augmented(dense, maps(x, slow, fast), slow.dense, fast and fast.dense)
+    return summed(dense, features, slow.head, fast and fast.head)
 
 
 def meta_information(x, labels, slow):
@@ -98,24 +125,28 @@ def meta_information(x, labels, slow):
     Args:
         x: images `[items, height, width, channels]`.
         labels: `[items, way]` one-hot; the gradients of a row of zeros are zero.
-        slow: all weights.
+        slow: `Kernels`.
 
     Returns:
-        List of gradients, each `[items, ...]`.
+        `Kernels`, each `[items, ...]`.
     """
+    check_shapes(x=(x, "items height width channels"), labels=(labels, "items way"))
     labels = ops.cast(labels, x.dtype)
+    items = ops.shape(x)[0]
+    own = tree.map_structure(
+        lambda w: ops.broadcast_to(ops.stop_gradient(w)[None], (items, *w.shape)), slow
+    )
 
     def loss(own):
         return -ops.sum(labels * ops.log_softmax(logits(x, own), axis=-1)), ()
 
-    items = ops.shape(x)[0]
-    own = [ops.broadcast_to(ops.stop_gradient(w)[None], (items, *w.shape)) for w in slow]
     _, gradients = differentiation.value_and_gradients(loss, own)
-    return [ops.stop_gradient(gradient) for gradient in gradients]
+    return tree.map_structure(ops.stop_gradient, gradients)
 
 
 def affine(parts, kernel, bias):
     """`[parts] W + b`, for parts `[rows, ...]`, as one product: its gradient is the fastest."""
+    check_shapes(kernel=(kernel, "inputs outputs"), bias=(bias, "outputs"))
     ones = ops.ones_like(parts[0][:, :1])
     weights = ops.concatenate([kernel, bias[None]], axis=0)
     return ops.matmul(ops.concatenate([*parts, ones], axis=-1), weights)
@@ -133,6 +164,11 @@ def lstm_step(x, hidden, memory, kernel, bias):
     Returns:
         `(hidden, memory)`.
     """
+    check_shapes(
+        x=(x, "coordinates inputs"),
+        hidden=(hidden, "coordinates units"),
+        memory=(memory, "coordinates units"),
+    )
     z = affine([x, hidden], kernel, bias)
     enter, forget, candidate, leave = ops.split(z, 4, axis=-1)
     memory = ops.sigmoid(forget) * memory + ops.sigmoid(enter) * ops.tanh(candidate)
@@ -145,28 +181,56 @@ def mix(keys, valid, values, queries):
     Args:
         keys: `r_i`, `[items, features]`.
         valid: `[items]`, 1, or 0 for items that have no attention.
-        values: `W*_i`, a list of weights `[items, ...]`.
+        values: `W*_i`, a structure of weights `[items, ...]`.
         queries: `r`, `[queries, features]`.
 
     Returns:
-        List of weights `[queries, ...]`.
+        Structure of weights `[queries, ...]`.
     """
+    check_shapes(
+        keys=(keys, "items features"), valid=(valid, "items"), queries=(queries, "queries features")
+    )
     attention = masked_softmax(cosine_similarity(queries, keys), valid > 0)
-    return [
-        ops.reshape(ops.matmul(attention, joined([value])), (-1, *value.shape[1:]))
-        for value in values
-    ]
+
+    def weighted(value):
+        flat = ops.reshape(value, (-1, math.prod(value.shape[1:])))
+        return ops.reshape(ops.matmul(attention, flat), (-1, *value.shape[1:]))
+
+    return tree.map_structure(weighted, values)
 
 
-def joined(weights):
-    """`[items, coordinates]`, for a list of weights `[items, ...]`."""
-    flat = [ops.reshape(weight, (-1, math.prod(weight.shape[1:]))) for weight in weights]
-    return ops.concatenate(flat, axis=-1)
+def by_coordinates(generate, gradients):
+    """`generate` applied to every coordinate of a structure of weights alike.
+
+    Args:
+        generate: takes `[items, coordinates]`; returns the same, or `[coordinates]`.
+        gradients: structure of weights `[items, ...]`.
+
+    Returns:
+        A structure like `gradients`, without the axis of items if `generate` drops it.
+    """
+    leaves = tree.flatten(gradients)
+    shapes = [leaf.shape[1:] for leaf in leaves]
+    sizes = [math.prod(shape) for shape in shapes]
+    flat = [ops.reshape(leaf, (-1, size)) for leaf, size in zip(leaves, sizes, strict=True)]
+    made = generate(ops.concatenate(flat, axis=-1))
+    parts = ops.split(made, list(itertools.accumulate(sizes))[:-1], axis=-1)
+    items = (-1,) * (len(made.shape) - 1)
+    weights = [ops.reshape(x, (*items, *shape)) for x, shape in zip(parts, shapes, strict=True)]
+    return tree.pack_sequence_as(gradients, weights)
 
 
-def split(coordinates, shapes):
-    """List of weights `[..., *shape]`, for `[..., coordinates]`."""
-    ends = list(itertools.accumulate(math.prod(shape) for shape in shapes))
-    parts = ops.split(coordinates, ends[:-1], axis=-1) if len(shapes) > 1 else [coordinates]
-    lead = (-1,) * (len(coordinates.shape) - 1)
-    return [ops.reshape(part, (*lead, *shape)) for part, shape in zip(parts, shapes, strict=True)]
+def generated(for_convolutions, for_dense, gradients):
+    """Fast weights of gradients, both `Kernels`, by one generator a kind of layer.
+
+    Args:
+        for_convolutions: as in `by_coordinates`, of all convolutions together.
+        for_dense: the same of the dense layer and the head.
+        gradients: `Kernels`, each `[items, ...]`.
+
+    Returns:
+        `Kernels`.
+    """
+    convolutions = by_coordinates(for_convolutions, gradients.convolutions)
+    dense, head = by_coordinates(for_dense, (gradients.dense, gradients.head))
+    return Kernels(convolutions, dense, head)

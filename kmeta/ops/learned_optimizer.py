@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from kmeta.ops.shapes import check_same, check_shapes
+
 
 def preprocess(x, p=10.0):
     """Gradients and losses of all magnitudes as two numbers of moderate size.
@@ -37,6 +39,13 @@ def gate(hidden, parameters, previous, kernel, bias):
     Returns:
         `[coordinates]`.
     """
+    check_shapes(
+        hidden=(hidden, "coordinates units"),
+        parameters=(parameters, "coordinates"),
+        previous=(previous, "coordinates"),
+        kernel=(kernel, "inputs 1"),
+        bias=(bias, "1"),
+    )
     seen = ops.concatenate([hidden, parameters[:, None], previous[:, None]], axis=-1)
     return ops.squeeze(ops.matmul(seen, kernel), axis=-1) + bias
 
@@ -51,4 +60,5 @@ def cell_update(parameters, gradient, forget, update):
     Returns:
         `[coordinates]`.
     """
+    check_same(parameters=parameters, gradient=gradient, forget=forget, update=update)
     return ops.sigmoid(forget) * parameters - ops.sigmoid(update) * gradient

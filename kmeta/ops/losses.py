@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from kmeta.ops.shapes import check_same, check_shapes
+
 
 def support_cross_entropy(logits, labels):
     """Mean cross-entropy of one support set.
@@ -15,6 +17,7 @@ def support_cross_entropy(logits, labels):
     Returns:
         Scalar, zero or greater.
     """
+    check_shapes(logits=(logits, "items way"), labels=(labels, "items way"))
     labels = ops.cast(labels, logits.dtype)
     total = -ops.sum(labels * ops.log_softmax(logits, axis=-1))
     return total / ops.maximum(ops.sum(labels), 1.0)
@@ -29,4 +32,5 @@ def support_squared_error(predictions, targets):
     Returns:
         Scalar, zero or greater.
     """
+    check_same(predictions=predictions, targets=targets)
     return ops.mean(ops.square(predictions - ops.cast(targets, predictions.dtype)))

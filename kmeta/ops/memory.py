@@ -8,6 +8,7 @@ has its own key, gate and weights.
 from keras import ops
 
 from kmeta.ops.distances import cosine_similarity
+from kmeta.ops.shapes import check_shapes
 
 TINY = 1e-24  # the memory starts with rows of length 1e-5 or so, which count as any others
 
@@ -26,6 +27,7 @@ def least_used(usage, heads):
     Returns:
         `[batch, heads, slots]` of 0 and 1.
     """
+    check_shapes(usage=(usage, "batch slots"))
     _, slots = ops.top_k(-ops.stop_gradient(usage), heads)
     return ops.one_hot(slots, usage.shape[-1], dtype=usage.dtype)
 
@@ -43,6 +45,11 @@ def write_weights(gate, read, least):
     Returns:
         `[batch, heads, slots]`.
     """
+    check_shapes(
+        gate=(gate, "batch heads"),
+        read=(read, "batch heads slots"),
+        least=(least, "batch heads slots"),
+    )
     share = ops.expand_dims(ops.sigmoid(gate), -1)
     return share * read + (1.0 - share) * least
 
@@ -62,6 +69,12 @@ def write(memory, least, weights, vectors):
     Returns:
         `M_t`, `[batch, slots, width]`.
     """
+    check_shapes(
+        memory=(memory, "batch slots width"),
+        least=(least, "batch heads slots"),
+        weights=(weights, "batch heads slots"),
+        vectors=(vectors, "batch heads width"),
+    )
     kept = memory * (1.0 - ops.expand_dims(least[:, 0], -1))
     return kept + ops.matmul(ops.swapaxes(weights, -1, -2), vectors)
 
@@ -77,11 +90,21 @@ def read_weights(keys, memory, scale=1.0):
     Returns:
         `w^r_t`, `[batch, heads, slots]`.
     """
+    check_shapes(keys=(keys, "batch heads width"), memory=(memory, "batch slots width"))
     return ops.softmax(scale * cosine_similarity(keys, memory, TINY), axis=-1)
 
 
 def read(weights, memory):
-    """`r_t = sum_i w^r_t(i) M_t(i)` (equation 4), `[batch, heads, width]`."""
+    """`r_t = sum_i w^r_t(i) M_t(i)` (equation 4).
+
+    Args:
+        weights: `w^r_t`, `[batch, heads, slots]`.
+        memory: `M_t`, `[batch, slots, width]`.
+
+    Returns:
+        `[batch, heads, width]`.
+    """
+    check_shapes(weights=(weights, "batch heads slots"), memory=(memory, "batch slots width"))
     return ops.matmul(weights, memory)
 
 
@@ -96,4 +119,9 @@ def decayed_usage(usage, read, write, decay):
     Returns:
         `[batch, slots]`.
     """
+    check_shapes(
+        usage=(usage, "batch slots"),
+        read=(read, "batch heads slots"),
+        write=(write, "batch heads slots"),
+    )
     return decay * usage + ops.sum(read + write, axis=1)

@@ -2,7 +2,12 @@
 
 from keras import ops
 
+from kmeta.checks import one_of
 from kmeta.ops.distances import unit_vectors
+from kmeta.ops.shapes import check_shapes
+
+DISTANCES = ("l1", "l2", "cosine")
+CLASS_SCORES = ("max", "mean")
 
 NEVER = -1e9  # log-odds of a class without an item
 
@@ -22,22 +27,15 @@ def component_distances(a, b, distance):
         `[..., features]`, or `[..., 1]` for the cosine.
 
     Raises:
-        ValueError: if ranks or feature counts differ, or `distance` is none of the three.
+        ValueError: if feature counts differ, or `distance` is none of the three.
     """
-    if len(a.shape) != len(b.shape) or a.shape[-1] != b.shape[-1]:
-        raise ValueError(
-            "Expected two tensors of the same rank and number of features. "
-            f"Received: a.shape={tuple(a.shape)}, b.shape={tuple(b.shape)}"
-        )
+    check_shapes(a=(a, "... features"), b=(b, "... features"))
+    one_of("distance", distance, DISTANCES)
     if distance == "l1":
         return ops.abs(a - b)
     if distance == "l2":
         return ops.square(a - b)
-    if distance == "cosine":
-        return ops.sum(unit_vectors(a) * unit_vectors(b), axis=-1, keepdims=True)
-    raise ValueError(
-        f"Argument `distance` must be 'l1', 'l2' or 'cosine'. Received: distance={distance!r}"
-    )
+    return ops.sum(unit_vectors(a) * unit_vectors(b), axis=-1, keepdims=True)
 
 
 def class_log_odds(pair_logits, labels, class_score="max"):
@@ -60,21 +58,15 @@ def class_log_odds(pair_logits, labels, class_score="max"):
     Raises:
         ValueError: if the shapes do not fit, or `class_score` is neither of the two.
     """
-    if len(pair_logits.shape) != 3 or len(labels.shape) != 3:
-        raise ValueError(
-            "Expected `pair_logits` of shape `[tasks, queries, items]` and `labels` of shape "
-            f"`[tasks, items, way]`. Received: pair_logits.shape={tuple(pair_logits.shape)}, "
-            f"labels.shape={tuple(labels.shape)}"
-        )
+    check_shapes(
+        pair_logits=(pair_logits, "tasks queries items"), labels=(labels, "tasks items way")
+    )
+    one_of("class_score", class_score, CLASS_SCORES)
     labels = ops.cast(labels, pair_logits.dtype)
     never = ops.cast(NEVER, pair_logits.dtype)
     if class_score == "max":
         own = ops.expand_dims(labels, 1) > 0
         return ops.max(ops.where(own, ops.expand_dims(pair_logits, -1), never), axis=2)
-    if class_score == "mean":
-        counts = ops.sum(labels, axis=1, keepdims=True)
-        means = ops.matmul(pair_logits, labels) / ops.maximum(counts, 1.0)
-        return ops.where(counts > 0, means, never)
-    raise ValueError(
-        f"Argument `class_score` must be 'max' or 'mean'. Received: class_score={class_score!r}"
-    )
+    counts = ops.sum(labels, axis=1, keepdims=True)
+    means = ops.matmul(pair_logits, labels) / ops.maximum(counts, 1.0)
+    return ops.where(counts > 0, means, never)

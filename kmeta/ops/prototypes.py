@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from kmeta.ops.shapes import check_shapes
+
 
 def class_means(embedded, labels):
     """Mean of the embedded support items of each class (Snell et al. 2017, equation 1).
@@ -18,12 +20,7 @@ def class_means(embedded, labels):
     Raises:
         ValueError: if the two do not hold the same number of items.
     """
-    if len(embedded.shape) != 3 or len(labels.shape) != 3 or embedded.shape[1] != labels.shape[1]:
-        raise ValueError(
-            "Expected `embedded` of shape `[tasks, items, features]` and `labels` of shape "
-            f"`[tasks, items, way]`. Received: embedded.shape={tuple(embedded.shape)}, "
-            f"labels.shape={tuple(labels.shape)}"
-        )
+    check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
     labels = ops.cast(labels, embedded.dtype)
     totals = ops.matmul(ops.swapaxes(labels, 1, 2), embedded)
     counts = ops.expand_dims(ops.sum(labels, axis=1), -1)

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import tree
 
 from kmeta.layers import AugmentedConvNet, ExampleFastWeights, TaskFastWeights
 
@@ -14,14 +15,14 @@ def built(*arguments, shape=(None, 28, 28, 1), **options):
 
 
 def test_the_published_network():
-    shapes = [tuple(kernel.shape) for kernel in built().kernels]
+    shapes = [tuple(kernel.shape) for kernel in tree.flatten(built().kernels)]
     inner = (3, 3, 64, 64)
     assert shapes == [(3, 3, 1, 64), inner, inner, inner, inner, (64, 64), (64, 5)]
 
 
 def test_options_decide_the_shapes():
     network = built(7, filters=3, blocks=2, features=6, shape=(None, 10, 6, 3))
-    shapes = [tuple(kernel.shape) for kernel in network.kernels]
+    shapes = [tuple(kernel.shape) for kernel in tree.flatten(network.kernels)]
     assert shapes == [(3, 3, 3, 3), (3, 3, 3, 3), (3 * 2 * 3, 6), (6, 7)]
     assert network(np.zeros((4, 10, 6, 3), "float32")).shape == (4, 7)
     copy = AugmentedConvNet.from_config(network.get_config())
@@ -30,20 +31,20 @@ def test_options_decide_the_shapes():
 
 def test_the_initializer_draws_every_kernel_anew():
     keras.utils.set_random_seed(0)
-    lecun = [np.array(kernel) for kernel in built(filters=16).kernels]
+    lecun = [np.array(kernel) for kernel in built(filters=16).convolutions]
     assert lecun[1].std() == pytest.approx((1 / 144) ** 0.5, rel=0.1)
     assert np.abs(lecun[1] - lecun[2]).max() > 0.01
     ones = built(filters=2, initializer="ones")
-    assert all(np.array(kernel).min() == 1 for kernel in ones.kernels)
+    assert all(np.array(kernel).min() == 1 for kernel in tree.flatten(ones.kernels))
 
 
 def test_fast_weights_join_slow_ones():
     network = built(3, filters=2, blocks=2, features=4, shape=(None, 6, 6, 1))
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype("float32")
     slow = network(x)
-    none = [np.zeros(kernel.shape, "float32") for kernel in network.kernels]
+    none = tree.map_structure(lambda kernel: np.zeros(kernel.shape, "float32"), network.kernels)
     np.testing.assert_array_equal(network(x, none), slow)
-    same = [np.array(kernel) for kernel in network.kernels]
+    same = tree.map_structure(np.array, network.kernels)
     # doubled by each of four layers
     np.testing.assert_allclose(network(x, same), 16 * slow, rtol=1e-5)
 

@@ -4,7 +4,7 @@ import keras
 import metanet_oracle
 import numpy as np
 import pytest
-from keras import ops
+from keras import ops, tree
 
 import kmeta
 from kmeta import Episode, Support
@@ -53,12 +53,12 @@ def test_logits_equal_loops_in_numpy(changes):
 def test_meta_information_is_the_gradient_of_each_example_alone():
     learner = made()
     (x, y), _ = episode()[0]
-    slow = [ops.convert_to_tensor(w) for w in learner.network.kernels]
+    slow = tree.map_structure(ops.convert_to_tensor, learner.network.kernels)
     labels = np.concatenate([y[0], np.zeros((1, WAY))])
     images = np.concatenate([x[0], x[1, :1]])
-    found = equations.meta_information(images, labels, slow)
+    found = tree.flatten(equations.meta_information(images, labels, slow))
     for i in range(WAY):
-        expected = metanet_oracle.gradients(images[i], labels[i], [np.array(w) for w in slow])
+        expected = metanet_oracle.gradients(images[i], labels[i], tree.flatten(slow))
         for a, b in zip(found, expected, strict=True):
             np.testing.assert_allclose(a[i], b, atol=1e-12)
     assert all(np.abs(gradient[WAY]).max() == 0 for gradient in found)  # padding
@@ -116,7 +116,7 @@ def test_every_trainable_weight_has_a_gradient():
     _, gradient = step_of(learner, *episode())
     assert len(gradient) == 4 + 3 + 2 * 4 + 2 * 6
     assert all(abs(g).max() > 0 for g in gradient)
-    assert not learner.embedding.kernels[-1].trainable
+    assert not learner.embedding.head.trainable
 
 
 def test_pieces_of_coordinates_make_no_difference(monkeypatch):
@@ -165,7 +165,7 @@ def accuracy_without(learner, tasks, query_y, *names):
     """Accuracy with the named parts of the state set to zero."""
     state = learner.adapt_state(Support(*map(ops.convert_to_tensor, tasks.support)))
     for name in names:
-        state[name] = [ops.zeros_like(x) for x in state[name]]
+        state[name] = tree.map_structure(ops.zeros_like, state[name])
     logits = learner.classify(state, ops.convert_to_tensor(tasks.query_x))
     return np.mean(np.argmax(logits, -1) == query_y)
 

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -90,6 +91,45 @@ def test_map_and_mean_over_tasks(graph):
     np.testing.assert_allclose(mean, np.mean(x, axis=0))
     np.testing.assert_allclose(squares, np.square(x))
     np.testing.assert_allclose(carry, 2.0 ** np.arange(5)[::-1] @ x.numpy())
+
+
+class Pair(NamedTuple):
+    value: tf.Tensor
+    rest: dict
+
+
+@pytest.mark.parametrize("options", [{}, {"remat": True}, {"unroll": True}])
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_repeat_carries_any_structure(steps, options):
+    """`x <- r x + step`, and a count beside it; its gradients by x and r are those by hand."""
+
+    def end(values):
+        x, r = values["x"], values["given"]["r"]
+        state = Pair(x, {"count": tf.constant(3), "none": ()})
+
+        def step(index, state, given):
+            moved = given["r"] * state.value + tf.cast(index, tf.float64)
+            return Pair(moved, {"count": state.rest["count"] + 2, "none": ()})
+
+        state = differentiation.repeat(step, steps, state, {"r": r}, **options)
+        return tf.reduce_sum(state.value), state
+
+    start = {"x": tf.constant([1.0, -2.0], tf.float64), "given": {"r": tf.constant(0.5, "float64")}}
+    (_, state), gradients = tf.function(
+        lambda: differentiation.value_and_gradients(end, start), autograph=False
+    )()
+    x, by_r = np.array([1.0, -2.0]), np.zeros(2)
+    for index in range(steps):
+        x, by_r = 0.5 * x + index, x + 0.5 * by_r
+    np.testing.assert_allclose(state.value, x)
+    assert int(state.rest["count"]) == 3 + 2 * steps
+    np.testing.assert_allclose(gradients["x"], np.full(2, 0.5**steps))
+    np.testing.assert_allclose(gradients["given"]["r"], by_r.sum())
+
+
+def test_repeat_wants_the_structure_it_was_given():
+    with pytest.raises(ValueError, match="structure"):
+        differentiation.repeat(lambda i, state, _: [state[0]], 3, (tf.ones(2), tf.ones(2)))
 
 
 def test_weights_that_do_not_matter_have_zero_gradients():

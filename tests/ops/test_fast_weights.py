@@ -4,7 +4,7 @@ import metanet_oracle
 import numpy as np
 import oracles
 import pytest
-from keras import ops
+from keras import ops, tree
 
 from kmeta.ops import differentiation
 from kmeta.ops import fast_weights as fw
@@ -41,21 +41,29 @@ def test_layer_augmentation_has_two_nonlinearities():
     np.testing.assert_array_equal(fw.summed(fw.dense, x, slow, fast), [[-3.0, -1.0, 4.0]])
 
 
+def kernels(rng, *items):
+    """Of two convolutions, a dense layer and a head."""
+    shapes = fw.Kernels([(3, 3, 1, 2), (3, 3, 2, 2)], (4, 3), (3, 2))
+    convolutions = [rng.normal(size=(*items, *shape)) for shape in shapes.convolutions]
+    dense, head = (rng.normal(size=(*items, *shape)) for shape in shapes[1:])
+    return fw.Kernels(convolutions, dense, head)
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_networks_with_fast_weights(rng, own):
     """Of each item, or shared; and what one forgets most easily: odd rows stay in pooling."""
-    shapes = [(3, 3, 1, 2), (3, 3, 2, 2), (4, 3), (3, 2)]
-    slow = [rng.normal(size=shape) for shape in shapes]
-    fast = [rng.normal(size=(2, *shape) if own else shape) for shape in shapes]
+    slow = kernels(rng)
+    fast = kernels(rng, *([2] if own else []))
     x = rng.normal(size=(2, 5, 3, 1))  # 5x3, 3x2, 2x1: the dense layer sees 4 numbers
     for i in range(2):
-        mine = [w[i] for w in fast] if own else fast
+        theirs = tree.flatten(slow)
+        mine = [w[i] if own else w for w in tree.flatten(fast)]
         np.testing.assert_allclose(
-            fw.logits(x, slow, fast)[i], metanet_oracle.logits(x[i], slow, mine), rtol=1e-9
+            fw.logits(x, slow, fast)[i], metanet_oracle.logits(x[i], theirs, mine), rtol=1e-9
         )
         np.testing.assert_allclose(
-            fw.embed(x, slow[:-1], fast[:-1])[i],
-            metanet_oracle.embed(x[i], slow[:-1], mine[:-1]),
+            fw.embed(x, slow.without_head(), fast.without_head())[i],
+            metanet_oracle.embed(x[i], theirs[:-1], mine[:-1]),
             rtol=1e-9,
         )
 
@@ -81,15 +89,24 @@ def test_attention_mixes_the_memory(rng):
             np.testing.assert_allclose(mixed[i], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("lead", [(), (3,)])
-def test_joined_weights_come_apart_again(rng, lead):
-    shapes = [(2, 3), (4,), (1, 2, 2)]
-    weights = [rng.normal(size=(3, *shape)) for shape in shapes]
-    flat = fw.joined(weights)
-    assert flat.shape == (3, 14)
-    flat = flat if lead else flat[0]
-    for a, b in zip(fw.split(flat, shapes), weights, strict=True):
-        np.testing.assert_array_equal(a, b if lead else b[0])
+@pytest.mark.parametrize("head", [True, False])
+def test_every_coordinate_passes_the_generator_of_its_kind(rng, head):
+    gradients = kernels(rng, 3)
+    gradients = gradients if head else gradients.without_head()
+    found = fw.generated(lambda x: 2 * x, lambda x: x + 1, gradients)
+    for a, b in zip(found.convolutions, gradients.convolutions, strict=True):
+        np.testing.assert_array_equal(a, 2 * b)
+    np.testing.assert_array_equal(found.dense, gradients.dense + 1)
+    np.testing.assert_array_equal(found.head, gradients.head + 1 if head else ())
+
+
+def test_a_generator_may_join_the_items(rng):
+    gradients = kernels(rng, 3)
+    found = fw.generated(lambda x: ops.sum(x, 0), lambda x: ops.max(x, 0), gradients)
+    for a, b in zip(found.convolutions, gradients.convolutions, strict=True):
+        np.testing.assert_allclose(a, b.sum(0), rtol=1e-12)
+    np.testing.assert_array_equal(found.dense, gradients.dense.max(0))
+    np.testing.assert_array_equal(found.head, gradients.head.max(0))
 
 
 def test_columns_in_pieces_equal_all_at_once(rng):

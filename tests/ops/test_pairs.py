@@ -51,13 +51,13 @@ def test_a_class_without_items_never_wins(class_score):
 
 def test_errors():
     a = np.zeros((2, 3), "float32")
-    with pytest.raises(ValueError, match=r"same rank.*Received: a.shape=\(2, 3\), b.shape=\(2, 4"):
+    with pytest.raises(
+        ValueError, match=r"Expected `a`.*Received: a.shape=\(2, 3\), b.shape=\(2, 4"
+    ):
         component_distances(a, np.zeros((2, 4), "float32"), "l1")
-    with pytest.raises(ValueError, match=r"same rank.*b.shape=\(1, 2, 3\)"):
-        component_distances(a, a[None], "l1")
-    with pytest.raises(ValueError, match="'l1', 'l2' or 'cosine'. Received: distance='l3'"):
+    with pytest.raises(ValueError, match="one of .*'cosine'.*Received: distance='l3'"):
         component_distances(a, a, "l3")
     with pytest.raises(ValueError, match=r"`pair_logits` of shape .* labels.shape=\(2, 3\)"):
         class_log_odds(a[None], a)
-    with pytest.raises(ValueError, match="'max' or 'mean'. Received: class_score='sum'"):
+    with pytest.raises(ValueError, match="'max', 'mean'.*Received: class_score='sum'"):
         class_log_odds(a[None], a[None], "sum")

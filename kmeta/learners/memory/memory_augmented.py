@@ -9,7 +9,7 @@ from kmeta.data.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 from kmeta.episode import Episode, Sequence
 from kmeta.layers.memory_cell import MemoryCell
 from kmeta.learners.meta_learner import MetaLearner, restored
-from kmeta.ops.attention import valid_items
+from kmeta.ops.padding import last_item, padding_last, valid_items
 
 BASELINE_UNITS = 200
 
@@ -180,22 +180,13 @@ class MemoryAugmentedNetwork(MetaLearner):
         states of the cell, the label of the last item, and how the network spells each class.
         """
         names = self._names(support.y)
-        valid = valid_items(support.y)
-        steps = ops.shape(valid)[1]
-        order = ops.argsort(ops.arange(steps) + steps * ops.cast(~valid, "int32"), axis=1)
-
-        def padding_last(x):
-            return ops.take_along_axis(x, order[..., None], axis=1)
-
-        shown = padding_last(ops.matmul(ops.cast(support.y, names.dtype), names))
-        previous = ops.pad(shown, ((0, 0), (1, 0), (0, 0)))
-        embedded = padding_last(self.features(support.x, training))
-        seen = ops.concatenate([embedded, previous[:, :-1]], axis=-1)
-        mask = ops.take_along_axis(valid, order, axis=1)
-        _, *cell = self.rnn(seen, mask=mask, training=training)
-        items = ops.sum(ops.cast(valid, "int32"), axis=1)
-        last = ops.take_along_axis(previous, items[:, None, None], axis=1)[:, 0]
-        return {"cell": cell, "previous_y": last, "names": names}
+        y = ops.matmul(ops.cast(support.y, names.dtype), names)
+        x = self.features(support.x, training)
+        (x, y), valid = padding_last((x, y), valid_items(support.y))
+        previous_y = ops.pad(y, ((0, 0), (1, 0), (0, 0)))[:, :-1]
+        seen = ops.concatenate([x, previous_y], axis=-1)
+        _, *cell = self.rnn(seen, mask=valid, training=training)
+        return {"cell": cell, "previous_y": last_item(y, valid), "names": names}
 
     def classify(self, state, query_x, training=False):
         """Logits `[tasks, queries, way]`: for each query, one step of the cell from the state."""

@@ -1,13 +1,16 @@
 """Meta Networks (Munkhdalai & Yu 2017)."""
 
+from functools import partial
+
 import keras
-from keras import ops
+from keras import ops, tree
 
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
 from kmeta.learners.meta_learner import MetaLearner, check_way, restored
-from kmeta.ops import differentiation, fast_weights
-from kmeta.ops.attention import valid_items
+from kmeta.ops import differentiation
+from kmeta.ops.fast_weights import Kernels, embed, generated, meta_information, mix
+from kmeta.ops.padding import valid_items
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -67,7 +70,7 @@ class MetaNetwork(MetaLearner):
         super().build(input_shape)
         if not self.embedding.built:
             self.embedding.build((None, *self.image_shape))
-        self.embedding.kernels[-1].trainable = False
+        self.embedding.head.trainable = False
         for layer in (*self.task_fast, *self.example_fast):
             if not layer.built:
                 layer.build()
@@ -75,37 +78,46 @@ class MetaNetwork(MetaLearner):
     def adapt_state(self, support, training=False, deployed=False):
         """`{"keys", "valid", "values", "task_fast"}`: the memory's `r_i` and `W*_i`, and `Q*`."""
         check_way(self.network.way, support)
-        return differentiation.map_tasks(self._adapt_task, support)
+        return differentiation.map_tasks(self._task_state, support)
 
-    def _adapt_task(self, support):
+    def _task_state(self, support):
+        """Algorithm 1, the support set."""
         x, labels = ops.cast(support.x, self.compute_dtype), support.y
         valid = ops.cast(valid_items(labels), x.dtype)
-        slow = self._slow(self.embedding)
-        gradients = fast_weights.meta_information(x, labels, slow)[:-1]
-        task_fast = _generated(self.task_fast, gradients, valid)
-        gradients = fast_weights.meta_information(x, labels, self._slow(self.network))
+        Q, W = self._slow(self.embedding), self._slow(self.network)
+        # 1-4: grad_i = dL(u(Q, x_i), y_i)/dQ, and Q* = d(G, grad_1 .. grad_T)
+        gradients = meta_information(x, labels, Q).without_head()
+        task_fast = generated(*(partial(d, valid=valid) for d in self.task_fast), gradients)
+        # 5-7: grad_i = dL(b(W, x_i), y_i)/dW, and W*_i = m(Z, grad_i)
+        values = generated(*self.example_fast, meta_information(x, labels, W))
+        # 8: r_i = u(Q, Q*, x_i)
+        keys = embed(x, Q, task_fast)
         return {
-            "keys": fast_weights.embed(x, slow[:-1], task_fast),
+            "keys": keys,
             "valid": valid,
-            "values": _generated(self.example_fast, gradients),
-            "task_fast": task_fast,
+            "values": values._asdict(),
+            "task_fast": task_fast._asdict(),
         }
 
     def classify(self, state, query_x, training=False):
         return differentiation.map_tasks(lambda task: self._classify_task(*task), (state, query_x))
 
     def _classify_task(self, state, query_x):
-        query_x = ops.cast(query_x, self.compute_dtype)
-        r = fast_weights.embed(query_x, self._slow(self.embedding)[:-1], state["task_fast"])
-        fast = fast_weights.mix(state["keys"], state["valid"], state["values"], r)
-        return self.network(query_x, fast)
+        """Algorithm 1, the queries."""
+        x = ops.cast(query_x, self.compute_dtype)
+        # 11: r = u(Q, Q*, x)
+        r = embed(x, self._slow(self.embedding), Kernels(**state["task_fast"]))
+        # 12-13: a = softmax_i(cos(r_i, r)), and W* = sum_i a_i W*_i
+        fast = mix(state["keys"], state["valid"], Kernels(**state["values"]), r)
+        # 14: the logits b(W, W*, x)
+        return self.network(x, fast)
 
     def _slow(self, network):
         """The kernels of a network, in the type in which the learner computes."""
-        return [ops.cast(kernel, self.compute_dtype) for kernel in network.kernels]
+        return tree.map_structure(lambda w: ops.cast(w, self.compute_dtype), network.kernels)
 
     def deployed_weights(self):
-        return self.network.kernels + self.embedding.kernels[:-1]
+        return tree.flatten((self.network.kernels, self.embedding.kernels.without_head()))
 
     def get_config(self):
         return {
@@ -117,13 +129,3 @@ class MetaNetwork(MetaLearner):
     @classmethod
     def from_config(cls, config):
         return super().from_config({**config, "embedding": restored(config["embedding"])})
-
-
-def _generated(generators, gradients, *rest):
-    """Fast weights by the first generator for kernels of convolutions, by the second for others."""
-    fast, convolutions = [], sum(len(gradient.shape) == 5 for gradient in gradients)
-    parts = gradients[:convolutions], gradients[convolutions:]
-    for generator, part in zip(generators, parts, strict=True):
-        made = generator(fast_weights.joined(part), *rest)
-        fast += fast_weights.split(made, [gradient.shape[1:] for gradient in part])
-    return fast

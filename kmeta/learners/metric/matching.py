@@ -5,8 +5,9 @@ import keras
 from kmeta.layers.full_context import QueryContext, SupportContext
 from kmeta.learners.meta_learner import restored
 from kmeta.learners.metric.metric_learner import MetricLearner
-from kmeta.ops.attention import label_log_probabilities, masked_softmax, valid_items
+from kmeta.ops.attention import label_log_probabilities, masked_softmax
 from kmeta.ops.distances import cosine_similarity
+from kmeta.ops.padding import valid_items
 
 
 @keras.saving.register_keras_serializable("kmeta")

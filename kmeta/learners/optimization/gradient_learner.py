@@ -8,6 +8,7 @@ from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.stateless import NetworkState, assign
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_cross_entropy
+from kmeta.ops.padding import valid_items
 
 BN_MODES = ("support", "support+1", "batch", "running")
 
@@ -116,7 +117,7 @@ class GradientLearner(MetaLearner):
 
     def counted(self, support):
         """`[items]`, 1 for each row of one task's support set and 0 for padding."""
-        return ops.cast(ops.any(ops.not_equal(support.y, 0), axis=-1), support.x.dtype)
+        return ops.cast(valid_items(support.y), support.x.dtype)
 
     def support_loss(self, logits, support):
         """The loss that the inner loop lowers, a scalar."""

@@ -12,9 +12,9 @@ def value_and_gradients(function, weights):
     """Value of `function` and its gradients; may be nested to any order.
 
     Args:
-        function: takes a list of tensors like `weights`, returns `(loss, extra)` with a scalar
+        function: takes a structure of tensors like `weights`, returns `(loss, extra)` with a scalar
             loss and any structure `extra`.
-        weights: list of tensors.
+        weights: any structure of tensors.
 
     Returns:
         `((loss, extra), gradients)`; the gradient of a weight that the loss does not depend on is
