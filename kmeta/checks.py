@@ -28,6 +28,15 @@ def positive(name, value):
     return float(value)
 
 
+def number(name, value, least=-math.inf, most=math.inf):
+    """Return `value` as float, or raise ValueError unless it is a finite number in the range."""
+    if not is_finite(value) or not least <= value <= most:
+        bounded = f" from {least:g} to {most:g}" if most < math.inf else f" of at least {least:g}"
+        kind = "a finite number" + (bounded if least > -math.inf else "")
+        raise ValueError(f"Argument `{name}` must be {kind}. Received: {name}={value!r}")
+    return float(value)
+
+
 def true_or_false(name, value):
     """Return `value` as bool, or raise ValueError unless it is True or False."""
     if not isinstance(value, (bool, np.bool_)):
@@ -36,12 +45,14 @@ def true_or_false(name, value):
 
 
 def one_of(name, value, choices):
-    """Return `value`, or raise ValueError unless it is one of `choices`."""
-    if value not in choices:
-        raise ValueError(
-            f"Argument `{name}` must be one of {list(choices)}. Received: {name}={value!r}"
-        )
-    return value
+    """Return the one of `choices` that `value` is, or raise ValueError unless it is one."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    for choice in choices:
+        if type(plain) is type(choice) and plain == choice:
+            return choice
+    raise ValueError(
+        f"Argument `{name}` must be one of {list(choices)}. Received: {name}={value!r}"
+    )
 
 
 def seed_number(value):

@@ -2,6 +2,7 @@
 
 import keras
 
+from kmeta.checks import whole_number
 from kmeta.ops import fast_weights
 
 
@@ -35,18 +36,16 @@ class AugmentedConvNet(keras.layers.Layer):
         self, way=5, filters=64, blocks=5, features=64, initializer="lecun_normal", **kwargs
     ):
         super().__init__(**kwargs)
-        sizes = {"way": way, "filters": filters, "blocks": blocks, "features": features}
-        for name, value in sizes.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
-                )
-        if not (isinstance(initializer, str) and hasattr(keras.initializers, initializer)):
-            keras.initializers.get(initializer)  # raises; of a known name it would draw a seed
-        self.way = way
-        self.filters = filters
-        self.blocks = blocks
-        self.features = features
+        known = getattr(keras.initializers, str(initializer), None)
+        if not (isinstance(known, type) and issubclass(known, keras.initializers.Initializer)):
+            raise ValueError(
+                "Argument `initializer` must be the name of a Keras initializer. "
+                f"Received: initializer={initializer!r}"
+            )
+        self.way = whole_number("way", way)
+        self.filters = whole_number("filters", filters)
+        self.blocks = whole_number("blocks", blocks)
+        self.features = whole_number("features", features)
         self.initializer = initializer
         self.convolutions, self.dense, self.head = [], None, None
 

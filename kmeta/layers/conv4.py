@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kmeta.checks import number, one_of, positive, true_or_false, whole_number
 from kmeta.layers.batch_normalization import BatchNormalization
 
 
@@ -46,25 +47,12 @@ class Conv4(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
-            raise ValueError(
-                f"Argument `filters` must be a positive integer. Received: filters={filters!r}"
-            )
-        if downsampling not in ("pool", "stride"):
-            raise ValueError(
-                "Argument `downsampling` must be 'pool' or 'stride'. "
-                f"Received: downsampling={downsampling!r}"
-            )
-        if features not in ("flatten", "mean"):
-            raise ValueError(
-                f"Argument `features` must be 'flatten' or 'mean'. Received: features={features!r}"
-            )
-        self.filters = filters
-        self.downsampling = downsampling
-        self.features = features
-        self.scale = scale
-        self.momentum = momentum
-        self.epsilon = epsilon
+        self.filters = filters = whole_number("filters", filters)
+        self.downsampling = one_of("downsampling", downsampling, ("pool", "stride"))
+        self.features = one_of("features", features, ("flatten", "mean"))
+        self.scale = scale = true_or_false("scale", scale)
+        self.momentum = momentum = number("momentum", momentum, 0, 1)
+        self.epsilon = epsilon = positive("epsilon", epsilon)
         strides = 2 if downsampling == "stride" else 1
         self.convolutions = [
             keras.layers.Conv2D(

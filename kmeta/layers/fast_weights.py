@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kmeta.checks import whole_number
 from kmeta.ops import differentiation
 from kmeta.ops.fast_weights import affine, lstm_step
 from kmeta.ops.learned_optimizer import preprocess
@@ -16,11 +17,7 @@ class _Generator(keras.layers.Layer):
 
     def __init__(self, units=20, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-            raise ValueError(
-                f"Argument `units` must be a positive integer. Received: units={units!r}"
-            )
-        self.units = units
+        self.units = whole_number("units", units)
 
     def _kernel(self, name, *shape):
         uniform = keras.initializers.RandomUniform(-0.1, 0.1)

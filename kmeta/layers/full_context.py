@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kmeta.checks import whole_number
 from kmeta.ops.attention import attention_read
 
 
@@ -55,12 +56,7 @@ class QueryContext(keras.layers.Layer):
 
     def __init__(self, read_steps=3, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(read_steps, bool) or not isinstance(read_steps, int) or read_steps < 1:
-            raise ValueError(
-                "Argument `read_steps` must be a positive integer. "
-                f"Received: read_steps={read_steps!r}"
-            )
-        self.read_steps = read_steps
+        self.read_steps = whole_number("read_steps", read_steps)
 
     def build(self, input_shape):
         features = input_shape[-1]

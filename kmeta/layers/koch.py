@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from kmeta.checks import number, whole_number
+
 KERNELS = ((64, 10), (128, 7), (128, 4), (256, 4))  # filters and side of each convolution
 
 
@@ -32,14 +34,8 @@ class KochConvNet(keras.layers.Layer):
 
     def __init__(self, features=4096, l2=0.0, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(features, bool) or not isinstance(features, int) or features < 1:
-            raise ValueError(
-                f"Argument `features` must be a positive integer. Received: features={features!r}"
-            )
-        if not l2 >= 0:
-            raise ValueError(f"Argument `l2` must be 0 or greater. Received: l2={l2!r}")
-        self.features = features
-        self.l2 = l2
+        self.features = features = whole_number("features", features)
+        self.l2 = number("l2", l2, 0)
         self.convolutions = [
             keras.layers.Conv2D(filters, side, name=f"conv_{i}", **self._options(0.01))
             for i, (filters, side) in enumerate(KERNELS)

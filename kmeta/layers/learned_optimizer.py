@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from kmeta.checks import whole_number
 from kmeta.ops.learned_optimizer import cell_update, gate, preprocess
 
 
@@ -24,11 +25,7 @@ class LearnedOptimizer(keras.layers.Layer):
 
     def __init__(self, units=20, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
-            raise ValueError(
-                f"Argument `units` must be a positive integer. Received: units={units!r}"
-            )
-        self.units = units
+        self.units = units = whole_number("units", units)
         small = keras.initializers.RandomUniform(-0.01, 0.01)
         self.cell = keras.layers.LSTMCell(
             units,

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kmeta.checks import is_finite, positive
+from kmeta.checks import number, one_of, positive, whole_number
 from kmeta.ops import memory as lrua
 
 EMPTY = 1e-6  # what the memory holds at the start of a sequence
@@ -53,29 +53,17 @@ class MemoryCell(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for name, value in (("units", units), ("slots", slots), ("width", width), ("heads", heads)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"Argument `{name}` must be a positive integer. Received: {name}={value!r}"
-                )
+        self.units = units = whole_number("units", units)
+        self.slots = whole_number("slots", slots)
+        self.width = width = whole_number("width", width)
+        self.heads = heads = whole_number("heads", heads)
         if heads > slots:
             raise ValueError(
                 "Argument `heads` must be at most the number of slots, as each head has a least "
                 f"used slot of its own. Received: heads={heads}, slots={slots}"
             )
-        if not is_finite(decay) or not 0 <= decay <= 1:
-            raise ValueError(f"Argument `decay` must be between 0 and 1. Received: decay={decay!r}")
-        if controller not in CONTROLLERS:
-            raise ValueError(
-                f"Argument `controller` must be one of {', '.join(map(repr, CONTROLLERS))}. "
-                f"Received: controller={controller!r}"
-            )
-        self.units = units
-        self.slots = slots
-        self.width = width
-        self.heads = heads
-        self.controller = controller
-        self.decay = float(decay)
+        self.controller = one_of("controller", controller, CONTROLLERS)
+        self.decay = number("decay", decay, 0, 1)
         self.scale = positive("scale", scale)
         dtype = self.dtype_policy
         if controller == "lstm":

@@ -2,6 +2,7 @@
 
 import keras
 
+from kmeta.checks import one_of, whole_number
 from kmeta.layers.batch_normalization import BatchNormalization
 
 
@@ -27,11 +28,7 @@ class _Chain(keras.layers.Layer):
 
     def __init__(self, filters=64, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(filters, bool) or not isinstance(filters, int) or filters < 1:
-            raise ValueError(
-                f"Argument `filters` must be a positive integer. Received: filters={filters!r}"
-            )
-        self.filters = filters
+        self.filters = whole_number("filters", filters)
 
     def chain(self):
         """The layers."""
@@ -97,12 +94,8 @@ class RelationModule(_Chain):
 
     def __init__(self, filters=64, hidden=8, padding="same", **kwargs):
         super().__init__(filters, **kwargs)
-        if padding not in ("same", "valid"):
-            raise ValueError(
-                f"Argument `padding` must be 'same' or 'valid'. Received: padding={padding!r}"
-            )
-        self.hidden = hidden
-        self.padding = padding
+        self.hidden = whole_number("hidden", hidden)
+        self.padding = one_of("padding", padding, ("same", "valid"))
 
     def chain(self):
         dtype = self.dtype_policy

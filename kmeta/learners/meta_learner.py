@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kmeta.checks import one_of
 from kmeta.data.images import to_float
 from kmeta.episode import Episode, Support
 from kmeta.learners.classifier import Classifier
@@ -34,13 +35,8 @@ class MetaLearner(keras.Model):
                 f"The first argument of {type(self).__name__} must be a Keras layer or model. "
                 f"Received: {network!r} of type {type(network).__name__}"
             )
-        if bn_mode not in bn_modes:
-            raise ValueError(
-                f"Argument `bn_mode` must be one of {', '.join(map(repr, bn_modes))}. "
-                f"Received: bn_mode={bn_mode!r}"
-            )
         self.network = network
-        self.bn_mode = bn_mode
+        self.bn_mode = one_of("bn_mode", bn_mode, bn_modes)
         self.image_shape = self.feature_shape = None
 
     def __setattr__(self, name, value):
@@ -258,6 +254,15 @@ class MetaLearner(keras.Model):
     def from_config(cls, config):
         config = dict(config)
         return cls(restored(config.pop("network")), **config)
+
+
+def check_layer(name, value, or_none=False):
+    """Raise ValueError unless an argument is a Keras layer or model."""
+    if not isinstance(value, keras.Layer) and not (or_none and value is None):
+        also = ", or None" if or_none else ""
+        raise ValueError(
+            f"Argument `{name}` must be a Keras layer or model{also}. Received: {name}={value!r}"
+        )
 
 
 def restored(value):

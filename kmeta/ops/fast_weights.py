@@ -214,7 +214,8 @@ def by_coordinates(generate, gradients):
     sizes = [math.prod(shape) for shape in shapes]
     flat = [ops.reshape(leaf, (-1, size)) for leaf, size in zip(leaves, sizes, strict=True)]
     made = generate(ops.concatenate(flat, axis=-1))
-    parts = ops.split(made, list(itertools.accumulate(sizes))[:-1], axis=-1)
+    ends = list(itertools.accumulate(sizes))[:-1]
+    parts = ops.split(made, ends, axis=-1) if ends else [made]
     items = (-1,) * (len(made.shape) - 1)
     weights = [ops.reshape(x, (*items, *shape)) for x, shape in zip(parts, shapes, strict=True)]
     return tree.pack_sequence_as(gradients, weights)

@@ -2,8 +2,9 @@
 
 from keras import backend, ops
 
-from kmeta.ops.attention import valid_items
 from kmeta.ops.distances import unit_vectors
+from kmeta.ops.padding import valid_items
+from kmeta.ops.shapes import check_shapes
 
 STEPS = 20  # of Newton's method, enough for 100,000 items
 
@@ -39,12 +40,7 @@ def ridge_regression(embedded, labels, lam):
     array([[ 0.5..., -0.25..., -0.25...],
     ...
     """
-    if len(embedded.shape) != 3 or len(labels.shape) != 3 or embedded.shape[1] != labels.shape[1]:
-        raise ValueError(
-            "Expected `embedded` of shape `[tasks, items, features]` and `labels` of shape "
-            f"`[tasks, items, way]`. Received: embedded.shape={tuple(embedded.shape)}, "
-            f"labels.shape={tuple(labels.shape)}"
-        )
+    check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
     given, dtype = embedded.dtype, backend.result_type(embedded.dtype, "float32")
     x, y = unit_vectors(ops.cast(embedded, dtype)), ops.cast(labels, dtype)
     valid = ops.expand_dims(ops.cast(valid_items(y), dtype), -1)
@@ -75,6 +71,11 @@ def ridge_scores(embedded, mean, weights):
         embedded: `[tasks, queries, features]`, of any length.
         mean, weights: of `ridge_regression`.
     """
+    check_shapes(
+        embedded=(embedded, "tasks queries features"),
+        mean=(mean, "tasks features"),
+        weights=(weights, "tasks features way"),
+    )
     return ops.matmul(unit_vectors(embedded) - ops.expand_dims(mean, 1), weights)
 
 
@@ -96,6 +97,7 @@ def newton_inverse(matrix, least, largest):
     array([[1.  , 0.  ],
            [0.  , 0.25]], dtype=float32)
     """
+    check_shapes(matrix=(matrix, "... n n"))
     eye = ops.eye(ops.shape(matrix)[-1], dtype=matrix.dtype)
     inverse = 2.0 / (least + largest) * eye
     for _ in range(STEPS):

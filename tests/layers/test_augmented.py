@@ -56,7 +56,9 @@ def test_bad_sizes(name):
 
 
 def test_an_initializer_that_keras_does_not_know():
-    with pytest.raises(ValueError, match="initializer.*bogus"):
+    with pytest.raises(
+        ValueError, match="`initializer` must be the name of a Keras initializer. Received: .*bogus"
+    ):
         AugmentedConvNet(initializer="bogus")
     keras.utils.set_random_seed(0)
     expected = keras.initializers.get("lecun_normal").seed

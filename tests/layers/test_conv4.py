@@ -76,8 +76,8 @@ def test_config_round_trip_keeps_every_argument():
     [
         ({"filters": 0}, "`filters` must be a positive integer. Received: filters=0"),
         ({"filters": 2.5}, "`filters` must be a positive integer. Received: filters=2.5"),
-        ({"downsampling": "max"}, "`downsampling` must be 'pool' or 'stride'. Received"),
-        ({"features": "sum"}, "`features` must be 'flatten' or 'mean'. Received"),
+        ({"downsampling": "max"}, "`downsampling` must be one of .'pool', 'stride'.. Received"),
+        ({"features": "sum"}, "`features` must be one of .'flatten', 'mean'.. Received"),
     ],
 )
 def test_bad_arguments(options, message):

@@ -96,7 +96,7 @@ def test_config_keeps_every_argument():
     [
         ({"features": 0}, "`features` must be a positive integer. Received: features=0"),
         ({"features": 2.5}, "`features` must be a positive integer. Received: features=2.5"),
-        ({"l2": -1}, "`l2` must be 0 or greater. Received: l2=-1"),
+        ({"l2": -1}, "`l2` must be a finite number of at least 0. Received: l2=-1"),
     ],
 )
 def test_bad_arguments(options, message):

@@ -216,7 +216,7 @@ def test_weights_of_network_and_optimizer_are_learned():
             "`test_inner_steps` must be an integer of at least 0. Received",
         ),
         ({"units": 0}, "`units` must be a positive integer. Received: units=0"),
-        ({"bn_mode": "all"}, "must be one of 'support', 'support\\+1', 'batch', 'running'"),
+        ({"bn_mode": "all"}, "must be one of .'support', 'support\\+1', 'batch', 'running'."),
     ],
 )
 def test_bad_arguments(options, message):

@@ -296,7 +296,7 @@ def test_regularisation_of_the_network_counts_in_the_outer_loss():
         ({"inner_lr": -1}, "`inner_lr` must be a positive, finite number. Received: inner_lr=-1"),
         (
             {"bn_mode": "transductive"},
-            "must be one of 'support', 'support\\+1', 'batch', 'running'",
+            "must be one of .'support', 'support\\+1', 'batch', 'running'.",
         ),
     ],
 )

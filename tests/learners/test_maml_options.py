@@ -155,7 +155,7 @@ def test_compiled_training_gives_the_same_numbers(first_order):
     [
         (
             {"inner_loss": "mse"},
-            "must be 'cross_entropy' or 'mean_squared_error'. Received: .*'mse",
+            "must be one of .'cross_entropy', 'mean_squared_error'.. Received: .*'mse",
         ),
         ({"inner_lr": [0.1]}, "a rate for each of the network's 2 trainable.* Received: 1 rates"),
         ({"inner_lr": [0.1, -1]}, "rates of at least 0. Received: inner_lr=\\[0.1, -1\\]"),

@@ -146,10 +146,10 @@ def test_gradients_equal_central_differences():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": -1.0}, "`scale` must be positive. Received: scale=-1.0"),
+        ({"scale": -1.0}, "`scale` must be a positive, finite number. Received: scale=-1.0"),
         ({"read_steps": 0}, "`read_steps` must be a positive integer. Received: read_steps=0"),
         ({"support_embedding": "conv"}, "`support_embedding` must be a Keras layer or model, or"),
-        ({"bn_mode": "own"}, "must be one of 'running', 'batch'. Received: bn_mode='own'"),
+        ({"bn_mode": "own"}, "must be one of .'running', 'batch'.. Received: bn_mode='own'"),
     ],
 )
 def test_bad_arguments(options, message):

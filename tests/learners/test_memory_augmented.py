@@ -275,13 +275,13 @@ def test_names_of_cells_are_those_of_the_paper():
     ("options", "message"),
     [
         ({"way": 1}, "`way` must be an integer of at least 2. Received: way=1"),
-        ({"labels": "letters"}, "`labels` must be one of 'one_hot', 'strings'"),
+        ({"labels": "letters"}, "`labels` must be one of .'one_hot', 'strings'."),
         ({"cell": "lstm", "scale": 5.0}, "`scale` goes with cell='memory'"),
         ({"scale": "8"}, "`scale` must be a positive, finite number. Received: scale='8'"),
         ({"standardize": "no"}, "`standardize` must be True or False. Received: standardize='no'"),
         ({"cell": "ntm"}, "`cell` must be 'memory', 'lstm', or a cell of keras.layers.RNN"),
         ({"cell": keras.layers.Dense(3)}, "or a cell of keras.layers.RNN"),
-        ({"bn_mode": "batch"}, "`bn_mode` must be one of 'running'. Received: bn_mode='batch'"),
+        ({"bn_mode": "batch"}, "`bn_mode` must be one of .'running'.. Received: bn_mode='batch'"),
     ],
 )
 def test_bad_arguments(options, message):

@@ -236,7 +236,7 @@ def test_another_way_than_the_network_has():
 def test_there_is_no_batch_normalisation_to_choose():
     learner = made()
     assert learner.bn_mode == learner.deployed_bn_mode == "none"
-    with pytest.raises(ValueError, match="`bn_mode` must be one of 'none'. Received: bn_mode='b"):
+    with pytest.raises(ValueError, match="`bn_mode` must be one of .'none'.. Received: bn_mode='b"):
         learner.with_options(bn_mode="batch")
 
 

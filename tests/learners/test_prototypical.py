@@ -63,9 +63,9 @@ def test_bn_mode_decides_the_statistics():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"distance": "manhattan"}, "'squared_euclidean' or 'cosine'. Received: distance='manh"),
-        ({"scale": 0.0}, "`scale` must be positive. Received: scale=0.0"),
-        ({"bn_mode": "support"}, "`bn_mode` must be one of 'running', 'batch'. Received"),
+        ({"distance": "manhattan"}, "'squared_euclidean', 'cosine'.. Received: distance='manh"),
+        ({"scale": 0.0}, "`scale` must be a positive, finite number. Received: scale=0.0"),
+        ({"bn_mode": "support"}, "`bn_mode` must be one of .'running', 'batch'.. Received"),
         ({"embedding": np.tanh}, "must be a Keras layer or model. Received"),
     ],
 )

@@ -278,9 +278,9 @@ def test_config_keeps_every_argument():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"distance": "l3"}, "`distance` must be one of 'l1', 'l2', 'cosine'. Received: dist"),
-        ({"class_score": "sum"}, "`class_score` must be one of 'max', 'mean'. Received: class_"),
-        ({"bn_mode": "support"}, "`bn_mode` must be one of 'running', 'batch'. Received"),
+        ({"distance": "l3"}, "`distance` must be one of .'l1', 'l2', 'cosine'.. Received: dist"),
+        ({"class_score": "sum"}, "`class_score` must be one of .'max', 'mean'.. Received: class_"),
+        ({"bn_mode": "support"}, "`bn_mode` must be one of .'running', 'batch'.. Received"),
         ({"embedding": np.tanh}, "must be a Keras layer or model. Received"),
     ],
 )

@@ -60,4 +60,4 @@ def test_errors():
     with pytest.raises(ValueError, match=r"`pair_logits` of shape .* labels.shape=\(2, 3\)"):
         class_log_odds(a[None], a)
     with pytest.raises(ValueError, match="'max', 'mean'.*Received: class_score='sum'"):
-        class_log_odds(a[None], a[None], "sum")
+        class_log_odds(np.zeros((1, 3, 3)), np.zeros((1, 3, 2)), "sum")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kmeta.checks import true_or_false
+from kmeta.checks import one_of, positive, true_or_false, whole_number
 from kmeta.data.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 from kmeta.episode import Episode, Sequence
 from kmeta.layers.memory_cell import MemoryCell
@@ -65,23 +65,15 @@ class MemoryAugmentedNetwork(MetaLearner):
         **kwargs,
     ):
         super().__init__(embedding, bn_mode, ("running",), **kwargs)
-        if isinstance(way, bool) or not isinstance(way, int) or way < 2:
-            raise ValueError(
-                f"Argument `way` must be an integer of at least 2. Received: way={way!r}"
-            )
-        if labels not in LABELS:
-            raise ValueError(
-                f"Argument `labels` must be one of {', '.join(map(repr, LABELS))}. "
-                f"Received: labels={labels!r}"
-            )
+        self.way = way = whole_number("way", way, 2)
+        self.labels = labels = one_of("labels", labels, LABELS)
+        self.scale = scale = positive("scale", scale)
         if scale != 1.0 and cell != "memory":
             raise ValueError(
                 "Argument `scale` goes with cell='memory'. "
                 f"Received: scale={scale!r}, cell={cell!r}"
             )
-        self.way = way
         self.cell = cell
-        self.labels = labels
         self.standardize = true_or_false("standardize", standardize)
         if cell == "memory":
             cell = MemoryCell(scale=scale, dtype=self.dtype_policy)
@@ -92,7 +84,6 @@ class MemoryAugmentedNetwork(MetaLearner):
                 "Argument `cell` must be 'memory', 'lstm', or a cell of keras.layers.RNN. "
                 f"Received: cell={cell!r}"
             )
-        self.scale = float(scale)
         self.symbols = way if labels == "one_hot" else LETTERS * ALPHABET
         self.rnn = keras.layers.RNN(
             cell, return_sequences=True, return_state=True, dtype=self.dtype_policy, name="rnn"

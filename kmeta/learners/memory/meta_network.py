@@ -5,6 +5,7 @@ from functools import partial
 import keras
 from keras import ops, tree
 
+from kmeta.checks import whole_number
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
 from kmeta.learners.meta_learner import MetaLearner, check_way, restored
@@ -57,7 +58,7 @@ class MetaNetwork(MetaLearner):
         if embedding is None:
             embedding = AugmentedConvNet.from_config({**network.get_config(), "name": "embedding"})
         self.embedding = embedding
-        self.units = units
+        self.units = whole_number("units", units)
         options = {"units": units, "dtype": self.dtype_policy}
         self.task_fast = [TaskFastWeights(**options) for _ in range(2)]
         self.example_fast = [ExampleFastWeights(**options) for _ in range(2)]

@@ -2,8 +2,9 @@
 
 import keras
 
+from kmeta.checks import positive, true_or_false, whole_number
 from kmeta.layers.full_context import QueryContext, SupportContext
-from kmeta.learners.meta_learner import restored
+from kmeta.learners.meta_learner import check_layer, restored
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.ops.attention import label_log_probabilities, masked_softmax
 from kmeta.ops.distances import cosine_similarity
@@ -45,17 +46,11 @@ class MatchingNetwork(MetricLearner):
         **kwargs,
     ):
         super().__init__(embedding, bn_mode, **kwargs)
-        if support_embedding is not None and not isinstance(support_embedding, keras.Layer):
-            raise ValueError(
-                "Argument `support_embedding` must be a Keras layer or model, or None. "
-                f"Received: {support_embedding!r}"
-            )
-        if not scale > 0:
-            raise ValueError(f"Argument `scale` must be positive. Received: scale={scale!r}")
+        check_layer("support_embedding", support_embedding, or_none=True)
         self.support_embedding = support_embedding
-        self.full_context = full_context
-        self.read_steps = read_steps
-        self.scale = scale
+        self.full_context = true_or_false("full_context", full_context)
+        self.read_steps = whole_number("read_steps", read_steps)
+        self.scale = positive("scale", scale)
         self.query_context = QueryContext(read_steps, dtype=self.dtype_policy)
         self.support_context = SupportContext(dtype=self.dtype_policy)
 

@@ -2,6 +2,7 @@
 
 import keras
 
+from kmeta.checks import one_of, positive
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.ops.distances import cosine_similarity, squared_euclidean
 from kmeta.ops.prototypes import class_means
@@ -37,15 +38,8 @@ class PrototypicalNetwork(MetricLearner):
         **kwargs,
     ):
         super().__init__(embedding, bn_mode, **kwargs)
-        if distance not in ("squared_euclidean", "cosine"):
-            raise ValueError(
-                "Argument `distance` must be 'squared_euclidean' or 'cosine'. "
-                f"Received: distance={distance!r}"
-            )
-        if not scale > 0:
-            raise ValueError(f"Argument `scale` must be positive. Received: scale={scale!r}")
-        self.distance = distance
-        self.scale = scale
+        self.distance = one_of("distance", distance, ("squared_euclidean", "cosine"))
+        self.scale = positive("scale", scale)
 
     def summarise(self, embedded, labels, training=False):
         """`{"prototypes": [tasks, way, features]}`."""

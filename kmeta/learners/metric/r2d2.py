@@ -5,8 +5,8 @@ from keras import ops
 
 from kmeta.checks import positive
 from kmeta.learners.metric.metric_learner import MetricLearner
-from kmeta.ops.attention import valid_items
 from kmeta.ops.distances import cosine_similarity
+from kmeta.ops.padding import valid_items
 from kmeta.ops.ridge import ridge_regression, ridge_scores
 
 

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from kmeta.layers.relation import RelationModule
-from kmeta.learners.meta_learner import restored
+from kmeta.learners.meta_learner import check_layer, restored
 from kmeta.learners.metric.metric_learner import MetricLearner
 
 
@@ -53,11 +53,7 @@ class RelationNetwork(MetricLearner):
         super().__init__(embedding, bn_mode, **kwargs)
         if relation_module is None:
             relation_module = RelationModule(dtype=self.dtype_policy)
-        if not isinstance(relation_module, keras.Layer):
-            raise ValueError(
-                "Argument `relation_module` must be a Keras layer or model, or None. "
-                f"Received: {relation_module!r}"
-            )
+        check_layer("relation_module", relation_module, or_none=True)
         self.relation_module = relation_module
 
     def build(self, input_shape):

@@ -3,12 +3,10 @@
 import keras
 from keras import ops
 
+from kmeta.checks import one_of
 from kmeta.episode import Episode, Pairs
 from kmeta.learners.metric.metric_learner import MetricLearner
-from kmeta.ops.pairs import class_log_odds, component_distances
-
-DISTANCES = ("l1", "l2", "cosine")
-CLASS_SCORES = ("max", "mean")
+from kmeta.ops.pairs import CLASS_SCORES, DISTANCES, class_log_odds, component_distances
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -69,18 +67,8 @@ class SiameseNetwork(MetricLearner):
         **kwargs,
     ):
         super().__init__(embedding, bn_mode, **kwargs)
-        if distance not in DISTANCES:
-            raise ValueError(
-                f"Argument `distance` must be one of {', '.join(map(repr, DISTANCES))}. "
-                f"Received: distance={distance!r}"
-            )
-        if class_score not in CLASS_SCORES:
-            raise ValueError(
-                f"Argument `class_score` must be one of {', '.join(map(repr, CLASS_SCORES))}. "
-                f"Received: class_score={class_score!r}"
-            )
-        self.distance = distance
-        self.class_score = class_score
+        self.distance = one_of("distance", distance, DISTANCES)
+        self.class_score = one_of("class_score", class_score, CLASS_SCORES)
         self.alpha_initializer = keras.initializers.get(alpha_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.head = None

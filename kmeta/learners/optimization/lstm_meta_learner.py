@@ -65,7 +65,7 @@ class LSTMMetaLearner(GradientLearner):
         test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
         self.inner_steps = whole_number("inner_steps", inner_steps, 1)
         self.test_inner_steps = whole_number("test_inner_steps", test_inner_steps, 0)
-        self.units = units
+        self.units = whole_number("units", units)
         self.remat = true_or_false("remat", remat)
         self.learned_optimizer = LearnedOptimizer(units, dtype=self.variable_dtype)
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kmeta.checks import is_finite, positive, true_or_false, whole_number
+from kmeta.checks import is_finite, one_of, positive, true_or_false, whole_number
 from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
 from kmeta.learners.optimization.stateless import NetworkState
@@ -76,16 +76,11 @@ class MAML(GradientLearner):
     ):
         super().__init__(network, bn_mode, BN_MODES, **kwargs)
         test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
-        if inner_loss not in ("cross_entropy", "mean_squared_error"):
-            raise ValueError(
-                "Argument `inner_loss` must be 'cross_entropy' or 'mean_squared_error'. "
-                f"Received: inner_loss={inner_loss!r}"
-            )
         self.inner_steps = whole_number("inner_steps", inner_steps, 1)
         self.inner_lr = _rates(inner_lr)
         self.first_order = true_or_false("first_order", first_order)
         self.test_inner_steps = whole_number("test_inner_steps", test_inner_steps, 0)
-        self.inner_loss = inner_loss
+        self.inner_loss = one_of("inner_loss", inner_loss, ("cross_entropy", "mean_squared_error"))
         self.remat = true_or_false("remat", remat)
 
     def build(self, input_shape):

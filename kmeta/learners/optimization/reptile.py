@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kmeta.checks import positive, whole_number
+from kmeta.checks import one_of, positive, seed_number, whole_number
 from kmeta.episode import Support
 from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import GradientLearner
@@ -69,22 +69,13 @@ class Reptile(GradientLearner):
         **kwargs,
     ):
         super().__init__(network, bn_mode, ("support", "support+1", "batch"), **kwargs)
-        if inner_optimizer not in ("adam", "sgd"):
-            raise ValueError(
-                "Argument `inner_optimizer` must be 'adam' or 'sgd'. "
-                f"Received: inner_optimizer={inner_optimizer!r}"
-            )
-        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-            raise ValueError(
-                f"Argument `seed` must be an integer in [0, 2**32). Received: seed={seed!r}"
-            )
         self.inner_steps = whole_number("inner_steps", inner_steps, 1)
         self.inner_lr = positive("inner_lr", inner_lr)
         self.inner_batch = _size("inner_batch", inner_batch)
         self.test_inner_steps = whole_number("test_inner_steps", test_inner_steps, 0)
         self.test_inner_batch = _size("test_inner_batch", test_inner_batch)
-        self.inner_optimizer = inner_optimizer
-        self.seed = seed
+        self.inner_optimizer = one_of("inner_optimizer", inner_optimizer, ("adam", "sgd"))
+        self.seed = seed_number(seed)
         self.second_moments = []
 
     def build(self, input_shape):
