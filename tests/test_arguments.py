@@ -70,7 +70,7 @@ def given(thing):
     dense = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
     ready = {"embedding": dense, "network": dense, "dataset": dataset, "family": "vgg16"}
     if thing is kmeta.MetaNetwork:
-        ready["network"] = kmeta.layers.AugmentedConvNet(3, 2, 1, 2)
+        ready |= {"network": kmeta.layers.AugmentedConvNet(3, 2, 1, 2), "embedding": None}
     if thing is kmeta.Classifier:
         learner = kmeta.PrototypicalNetwork(keras.layers.Flatten())
         learner.build((4, 4, 1))

@@ -56,7 +56,13 @@ class Conv4(keras.layers.Layer):
         strides = 2 if downsampling == "stride" else 1
         self.convolutions = [
             keras.layers.Conv2D(
-                filters, 3, strides, padding="same", dtype=self.dtype_policy, name=f"conv_{i}"
+                filters,
+                3,
+                strides,
+                padding="same",
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+                name=f"conv_{i}",
             )
             for i in range(4)
         ]
@@ -93,7 +99,7 @@ class Conv4(keras.layers.Layer):
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
             x = normalization(convolution(x), training=training)
             if self.downsampling == "pool":
-                x = ops.max_pool(x, 2, padding="valid")
+                x = ops.max_pool(x, 2, padding="valid", data_format="channels_last")
             x = ops.relu(x)
         if self.features == "mean":
             return ops.mean(x, axis=(1, 2))

@@ -37,7 +37,9 @@ class KochConvNet(keras.layers.Layer):
         self.features = features = whole_number("features", features)
         self.l2 = number("l2", l2, 0)
         self.convolutions = [
-            keras.layers.Conv2D(filters, side, name=f"conv_{i}", **self._options(0.01))
+            keras.layers.Conv2D(
+                filters, side, data_format="channels_last", name=f"conv_{i}", **self._options(0.01)
+            )
             for i, (filters, side) in enumerate(KERNELS)
         ]
         self.dense = keras.layers.Dense(
@@ -73,7 +75,9 @@ class KochConvNet(keras.layers.Layer):
     def call(self, images):
         x = images
         for convolution in self.convolutions[:-1]:
-            x = ops.relu(ops.max_pool(convolution(x), 2, padding="valid"))
+            x = ops.relu(
+                ops.max_pool(convolution(x), 2, padding="valid", data_format="channels_last")
+            )
         x = ops.relu(self.convolutions[-1](x))
         return self.dense(ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3])))
 

@@ -14,12 +14,17 @@ def _normal(fan_out):
 def _block(filters, padding, pool, dtype):
     layers = [
         keras.layers.Conv2D(
-            filters, 3, padding=padding, kernel_initializer=_normal(9 * filters), dtype=dtype
+            filters,
+            3,
+            padding=padding,
+            data_format="channels_last",
+            kernel_initializer=_normal(9 * filters),
+            dtype=dtype,
         ),
         BatchNormalization(momentum=0.9, epsilon=1e-5, dtype=dtype),
     ]
     if pool:  # before the ReLU: the same function, sooner
-        layers.append(keras.layers.MaxPooling2D(2, dtype=dtype))
+        layers.append(keras.layers.MaxPooling2D(2, data_format="channels_last", dtype=dtype))
     return [*layers, keras.layers.ReLU(dtype=dtype)]
 
 
@@ -109,7 +114,7 @@ class RelationModule(_Chain):
         ]
         return [
             *blocks,
-            keras.layers.Flatten(dtype=dtype),
+            keras.layers.Flatten(data_format="channels_last", dtype=dtype),
             keras.layers.Dense(self.hidden, activation="relu", **dense),
             keras.layers.Dense(1, **dense),
         ]

@@ -7,6 +7,7 @@ from keras import ops, tree
 from kmeta.checks import is_finite
 from kmeta.edge.images import ROUNDING, to_float
 from kmeta.edge.scoring import UNKNOWN
+from kmeta.learners.restoring import restored
 from kmeta.ops import scoring
 
 CERTAIN = (0.0, 100.0)  # slope and offset whose sigmoid is 1
@@ -44,9 +45,9 @@ class Classifier(keras.Model):
         >>> network = keras.Sequential([keras.layers.Flatten()])
         >>> images = np.array([[[0.0, 0.0]], [[1.0, 1.0]]])
         >>> classifier = kmeta.PrototypicalNetwork(network).adapt(images, ["dark", "light"])
-        >>> classifier.predict(images + [[[0.1, -0.1]]], verbose=0).round(2)
-        array([[0.88, 0.12],
-               [0.12, 0.88]], dtype=float32)
+        >>> classifier.predict(0.8 * images + 0.1, verbose=0).round(2)
+        array([[0.83, 0.17],
+               [0.17, 0.83]], dtype=float32)
         >>> classifier.with_options(threshold=0.9).label(images * 0.4)[0]
         ['unknown', 'unknown']
     """
@@ -257,7 +258,7 @@ class Classifier(keras.Model):
     @classmethod
     def from_config(cls, config):
         config = dict(config)
-        learner = keras.saving.deserialize_keras_object(config.pop("learner"))
+        learner = restored(config.pop("learner"))
         leaves = [ops.zeros(shape, dtype) for shape, dtype in config.pop("specs")]
         state = tree.map_structure(lambda i: leaves[i], config.pop("structure"))
         for name in ("trainable", "dtype"):

@@ -12,6 +12,7 @@ from kmeta.data.images import to_float
 from kmeta.episode import Episode, Support
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.labels import labels_and_names
+from kmeta.learners.restoring import restored
 
 
 class MetaLearner(keras.Model):
@@ -263,11 +264,6 @@ def check_layer(name, value, or_none=False):
         raise ValueError(
             f"Argument `{name}` must be a Keras layer or model{also}. Received: {name}={value!r}"
         )
-
-
-def restored(value):
-    """The object that a configuration, a dict, stands for; any other value as it is."""
-    return keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
 
 
 class rewound:

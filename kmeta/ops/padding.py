@@ -15,7 +15,7 @@ def valid_items(labels):
         `[..., items]` booleans.
     """
     check_shapes(labels=(labels, "... items way"))
-    return ops.any(labels > 0, axis=-1)
+    return ops.any(ops.not_equal(labels, 0), axis=-1)
 
 
 def padding_last(sequences, valid):

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from kmeta.ops.shapes import check_shapes
+
 
 def answers(logits, temperature, threshold, slope, offset):
     """What a classifier says of images.
@@ -26,11 +28,8 @@ def answers(logits, temperature, threshold, slope, offset):
         >>> [round(float(score), 3) for score in scores], [bool(k) for k in known]
         ([0.881, 0.525], [True, False])
     """
+    check_shapes(logits=(logits, "images way"))
     logits = ops.convert_to_tensor(logits)
-    if len(logits.shape) != 2:
-        raise ValueError(
-            f"Argument `logits` must have the shape [images, way]. Received: {logits.shape}"
-        )
     probabilities = ops.softmax(logits / temperature, axis=-1)
     known = ops.sigmoid(slope * ops.max(logits, axis=-1) + offset)
     scores = ops.max(probabilities, axis=-1) * known

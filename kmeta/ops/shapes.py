@@ -1,5 +1,7 @@
 """Checks of ranks and sizes, first in every equation, in the words of its docstring."""
 
+import numpy as np
+
 
 def check_shapes(**arguments):
     """Raise ValueError unless tensors have the axes that are named.
@@ -63,5 +65,5 @@ def _fits(tensor, axes, sizes):
 
 def _shape(tensor):
     """The shape as a tuple, with None for unknown sizes; None where not even the rank is known."""
-    shape = getattr(tensor, "shape", ())
+    shape = tensor.shape if hasattr(tensor, "shape") else np.shape(tensor)
     return None if getattr(shape, "rank", 0) is None else tuple(shape)

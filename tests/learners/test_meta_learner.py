@@ -23,9 +23,9 @@ def learner():
     [
         (
             (X[:, 0], Y),
-            r"`support_x` must be an array `\[items, ...\]`.*Received: support_x.shape=\(4,\)",
+            r"`support_x` must have the shape \[n, ...\].*Received: support_x.shape=\(4,\)",
         ),
-        ((X[:0], Y[:0]), r"at least one item. Received: support_x.shape=\(0, 5\)"),
+        ((X[:0], Y[:0]), r"n at least 1. Received: support_x.shape=\(0, 5\)"),
         ((np.full_like(X, np.nan), Y), "`support_x` must be finite. Received: NaN or infinity"),
         ((X.astype(str), Y), "`support_x` must hold floats in .*Received: support_x.dtype=<U"),
         ((X.astype("int32"), Y), "hold floats in .* or uint8. Received: support_x.dtype=int32"),

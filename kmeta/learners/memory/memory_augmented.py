@@ -8,7 +8,8 @@ from kmeta.checks import one_of, positive, true_or_false, whole_number
 from kmeta.data.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 from kmeta.episode import Episode, Sequence
 from kmeta.layers.memory_cell import MemoryCell
-from kmeta.learners.meta_learner import MetaLearner, restored
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.restoring import restored
 from kmeta.ops.padding import last_item, padding_last, valid_items
 
 BASELINE_UNITS = 200

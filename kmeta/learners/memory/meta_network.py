@@ -8,7 +8,8 @@ from keras import ops, tree
 from kmeta.checks import whole_number
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
-from kmeta.learners.meta_learner import MetaLearner, check_way, restored
+from kmeta.learners.meta_learner import MetaLearner, check_way
+from kmeta.learners.restoring import restored
 from kmeta.ops import differentiation
 from kmeta.ops.fast_weights import Kernels, embed, generated, meta_information, mix
 from kmeta.ops.padding import valid_items

@@ -4,8 +4,9 @@ import keras
 
 from kmeta.checks import positive, true_or_false, whole_number
 from kmeta.layers.full_context import QueryContext, SupportContext
-from kmeta.learners.meta_learner import check_layer, restored
+from kmeta.learners.meta_learner import check_layer
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.restoring import restored
 from kmeta.ops.attention import label_log_probabilities, masked_softmax
 from kmeta.ops.distances import cosine_similarity
 from kmeta.ops.padding import valid_items

@@ -4,8 +4,9 @@ import keras
 from keras import ops
 
 from kmeta.layers.relation import RelationModule
-from kmeta.learners.meta_learner import check_layer, restored
+from kmeta.learners.meta_learner import check_layer
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.restoring import restored
 
 
 @keras.saving.register_keras_serializable("kmeta")
