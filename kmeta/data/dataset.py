@@ -6,6 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
+from kmeta.data.labels import ordered_names, plain_labels
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Dataset:
@@ -144,7 +146,8 @@ def from_arrays(x, y, class_names=None, name="arrays"):
     >>> from_arrays(np.zeros((3, 8, 8)), ["dog", "cat", "dog"])
     Dataset('arrays', 3 images of (8, 8, 1) float32, 2 classes)
     """
-    x, y = _array("x", x), _array("y", y)
+    x, y = _array("x", x), plain_labels("y", y)
+    class_names = None if class_names is None else ordered_names(class_names)
     if x.dtype in (np.float16, np.float64):
         x = x.astype(np.float32)
     if x.ndim == 3:
@@ -155,7 +158,7 @@ def from_arrays(x, y, class_names=None, name="arrays"):
             f"Argument `y` must hold one label for each of the {len(x)} rows of `x`. "
             f"Received: y of shape {y.shape}"
         )
-    if y.dtype.kind in "UO" and all(isinstance(label, str) for label in y.tolist()):
+    if y.dtype.kind == "U":
         names = list(y.tolist()) if class_names is None else _known(y.tolist(), class_names)
     elif y.dtype.kind in "iu":
         names = _names_of_numbers(y, class_names)

@@ -4,6 +4,8 @@ import unicodedata
 
 import numpy as np
 
+from kmeta.data.labels import ordered_names, plain_labels
+
 
 def labels_and_names(support_y, class_names, items):
     """Integer labels `[items]` and the names of their classes, of the arguments of `adapt`.
@@ -11,7 +13,9 @@ def labels_and_names(support_y, class_names, items):
     Raises:
         ValueError: if they do not fit.
     """
-    labels = plain_labels(support_y)
+    labels = plain_labels("support_y", support_y)
+    if class_names is not None:
+        class_names = ordered_names(class_names)
     if labels.ndim != 1 or len(labels) != items:
         raise ValueError(
             f"Argument `support_y` must hold one label for each of the {items} items of "
@@ -37,7 +41,8 @@ def labels_and_names(support_y, class_names, items):
             f"Argument `support_y` must hold every label from 0 to {max(way, 2) - 1} at least "
             f"once. Received: {found[:20]}. Other numbers can be given as text"
         )
-    class_names = [str(name) for name in (range(way) if class_names is None else class_names)]
+    if class_names is None:
+        class_names = [str(label) for label in range(way)]
     if len(set(class_names)) != way:
         raise ValueError(
             f"Argument `class_names` must not repeat a name. Received: class_names={class_names}"
@@ -48,17 +53,6 @@ def labels_and_names(support_y, class_names, items):
             f"Received: class_names={class_names}"
         )
     return labels, class_names
-
-
-def plain_labels(labels):
-    """Labels as an array of integers or of text, where they are such; bytes and objects are text
-    if they can be."""
-    labels = np.asarray(labels)
-    if labels.dtype.kind == "S":
-        return np.char.decode(labels, "utf-8")
-    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.flat):
-        return labels.astype(str)
-    return labels
 
 
 def _is_name(text):
