@@ -13,6 +13,7 @@ from kmeta.episode import Episode, Support
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.labels import labels_and_names
 from kmeta.learners.restoring import restored
+from kmeta.ops import differentiation
 
 
 class MetaLearner(keras.Model):
@@ -163,10 +164,11 @@ class MetaLearner(keras.Model):
             ValueError: if the learner is not built and `x` is a generator, whose shapes cannot be
                 known before it runs.
         """
-        if not self.built:
-            self.build(self._image_shape(x))
-        if self.compiled and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        with differentiation.strategy_scope(self):  # Keras trains in it
+            if not self.built:
+                self.build(self._image_shape(x))
+            if self.compiled and not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
         if hasattr(x, "epoch"):
             kwargs.setdefault("shuffle", False)
         return super().fit(x, *args, **kwargs)

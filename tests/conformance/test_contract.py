@@ -50,7 +50,8 @@ def tasks(count=2, shot=2, query=3, seed=0, noise=0.3):
 
     def draw(per_class):
         x = patterns.repeat(per_class, axis=1)
-        return (x + noise * rng.normal(size=x.shape)).astype("float32")[..., None]
+        x = 0.25 + 0.5 * (x + noise * rng.normal(size=x.shape))
+        return x.clip(0, 1).astype("float32")[..., None]
 
     y = np.tile(np.eye(WAY, dtype="float32").repeat(shot, axis=0), (count, 1, 1))
     query_y = np.tile(np.arange(WAY).repeat(query), (count, 1)).astype("int32")
@@ -213,8 +214,10 @@ def test_classifier_predicts_what_the_learner_does(learner):
     np.testing.assert_allclose(classifier.predict(images, verbose=0), expected, atol=1e-5)
 
 
-def test_a_learner_in_float64_adapts_to_images_in_float32(specimen):
+@pytest.mark.parametrize("floatx", ["float32", "float64"])
+def test_a_learner_in_float64_adapts_to_images_in_float32(specimen, floatx):
     policy = keras.config.dtype_policy()
+    keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy("float64")
     try:
         learner = specimen.make()
@@ -224,6 +227,7 @@ def test_a_learner_in_float64_adapts_to_images_in_float32(specimen):
         assert ops.dtype(classifier(images)) == "float64"
         np.testing.assert_allclose(classifier(images), expected, atol=1e-6)
     finally:
+        keras.config.set_floatx("float32")
         keras.config.set_dtype_policy(policy)
 
 

@@ -20,8 +20,9 @@ query_y = np.tile(np.arange(3), (4, 1)).astype("int32")
 data = tf.data.Dataset.from_tensor_slices((Episode(Support(x, y), query_x), query_y)).batch(4)
 with tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)]).scope():
     keras.utils.set_random_seed(1)
-    learner = kmeta.MAML(keras.Sequential([keras.Input((5,)), keras.layers.Dense(3)]))
-    learner.build((5,))
+    learner = kmeta.MAML(keras.Sequential([keras.layers.Dense(3)]))
     learner.compile(keras.optimizers.SGD(1.0))
+    if count == 1:  # on more devices `fit`, outside the scope, builds it
+        learner.build((5,))
 history = learner.fit(data, epochs=1, verbose=0).history
 print(json.dumps([*learner.get_weights()[0].ravel().tolist(), *history["loss"]]))

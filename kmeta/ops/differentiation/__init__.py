@@ -5,7 +5,11 @@ is imported here, and nothing else.
 """
 
 from kmeta.ops.differentiation.tensorflow.columns import by_columns
-from kmeta.ops.differentiation.tensorflow.devices import replicas, set_intra_op_threads
+from kmeta.ops.differentiation.tensorflow.devices import (
+    replicas,
+    set_intra_op_threads,
+    strategy_scope,
+)
 from kmeta.ops.differentiation.tensorflow.gradients import read, value_and_gradients
 from kmeta.ops.differentiation.tensorflow.moments import (
     exact_moments,
@@ -28,5 +32,6 @@ __all__ = [
     "replicas",
     "set_intra_op_threads",
     "shuffles",
+    "strategy_scope",
     "value_and_gradients",
 ]

@@ -10,6 +10,11 @@ def replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def strategy_scope(model):
+    """While inside, variables are those of the strategy under which a Keras model was made."""
+    return model.distribute_strategy.scope()
+
+
 def set_intra_op_threads(threads):
     """Let one operation run in as many threads on the CPU, unless TensorFlow has begun to compute.
 
