@@ -7,6 +7,7 @@ import hashlib
 import os
 import platform
 import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,7 +34,8 @@ class Result:
 
     - `result.json`: recipe, steps, hours, hardware, versions, hashes, and all scores;
     - `log.csv`: one line an epoch;
-    - `learner.keras`: the learner without its optimizer, unless it comes with the package.
+    - `learner.keras`: the learner without its optimizer, unless it comes with the package;
+    - `run/`: of a training that has not ended, all that continues it.
 
     path: of the folder, which need not exist.
     """
@@ -43,6 +45,7 @@ class Result:
         self.result_path = self.path / "result.json"
         self.log_path = self.path / "log.csv"
         self.learner_path = self.path / "learner.keras"
+        self.run = Run(self.path / "run")
 
     def read(self):
         """Return what `result.json` holds.
@@ -69,7 +72,8 @@ def reproduce(reproduction, run_path, result_path, data_dir=None, unfinished=Fal
     Args:
         reproduction: `kmeta.recipes.reproductions.Reproduction`.
         run_path: folder of the run. One that was started there by this recipe is continued; a
-            finished one is only scored.
+            finished one is only scored. Where there is none, the one that an unfinished result
+            keeps is copied there and continued.
         result_path: folder to write, see `Result`; an older result there is replaced.
         data_dir: where the data are.
         unfinished: do not train; score the run with the steps it has made. The run's folder is
@@ -87,11 +91,34 @@ def reproduce(reproduction, run_path, result_path, data_dir=None, unfinished=Fal
     run, result = Run(run_path), Result(result_path)
     if reproduction.packaged:
         learner, made = _packaged(reproduction)
-    elif unfinished:
-        learner, made = _so_far(run, reproduction.recipe)
+        return _scored(reproduction, learner, made, None, result, data_dir, verbose)
+    if run.exists or unfinished:
+        run.check_resumes(reproduction.recipe)
     else:
+        run.check_new()
+    if not unfinished:
+        if not run.exists and result.run.exists:
+            copy_state(result.run, run)
         train(reproduction.recipe, run.path, data_dir, resume=run.exists, verbose=verbose)
-        learner, made = _so_far(run, reproduction.recipe)
+    with tempfile.TemporaryDirectory() as folder:  # the run may go on meanwhile
+        state = Run(folder)
+        copy_state(run, state)
+        learner, made = _so_far(state, reproduction.recipe)
+        return _scored(reproduction, learner, made, state, result, data_dir, verbose)
+
+
+def copy_state(run, other):
+    """Copy what continues a run to the folder of another `Run`, without the place of its data."""
+    other.path.mkdir(parents=True, exist_ok=True)
+    if run.checkpoint_path.is_file():
+        shutil.copyfile(run.checkpoint_path, other.checkpoint_path)
+    if run.log_path.is_file():
+        shutil.copyfile(run.log_path, other.log_path)
+    write_json(other.config_path, {**run.config, "data_dir": None})
+
+
+def _scored(reproduction, learner, made, state, result, data_dir, verbose):
+    """Score a learner in all settings, write the result, and return it."""
     recipe = made.pop("recipe")
     scores = []
     for setting in reproduction.settings:
@@ -103,8 +130,9 @@ def reproduce(reproduction, run_path, result_path, data_dir=None, unfinished=Fal
         with replaced(result.learner_path) as temporary:
             learner.save(temporary)
         made["learner_sha256"] = sha256(result.learner_path)
-        shutil.copyfile(run.log_path, result.log_path)
+        shutil.copyfile(state.log_path, result.log_path)
         cut_log(result.log_path, made["epochs"])
+        _keep_state(state, result, made)
     record = {
         "name": reproduction.name,
         "seed_of": reproduction.seed_of,
@@ -209,9 +237,19 @@ def sha256(path):
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def _keep_state(state, result, made):
+    """Keep what continues an unfinished training; of a finished one, nothing any more."""
+    if made["steps"]["made"] < made["steps"]["of"]:
+        copy_state(state, result.run)
+        return
+    for path in (result.run.checkpoint_path, result.run.log_path, result.run.config_path):
+        path.unlink(missing_ok=True)
+    if result.run.path.is_dir() and not any(result.run.path.iterdir()):
+        result.run.path.rmdir()
+
+
 def _so_far(run, recipe):
     """The learner of a run by its checkpoint, without optimizer, and what has been made of it."""
-    run.check_resumes(recipe)
     learner = make_learner(recipe)
     learner.build(tuple(run.config["image_shape"]))
     learner.compile(optimizer=make_optimizer(recipe))
@@ -219,7 +257,7 @@ def _so_far(run, recipe):
     checkpoint = Checkpoint(run.checkpoint_path)
     checkpoint.restore(learner)
     if not checkpoint.epochs_done:
-        raise ValueError(f"No epoch of the run in {run.path} has ended")
+        raise ValueError("No epoch of the run has ended: there is nothing to score yet")
     checkpoint.use_best(learner)
     made = {
         "recipe": recipe,

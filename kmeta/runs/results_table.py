@@ -59,8 +59,8 @@ def read_result(path):
 def table(records, every=False):
     """Return the lines of a Markdown table of `{name: result or None}`.
 
-    every: a row for each score of each training; else one for each system, with the scores of its
-        other seeds beside it.
+    every: a row for each score of each training, and for each that has none yet; else one for each
+        system that has been trained, with the scores of its other seeds beside it.
     """
     lines = [HEAD, ("---",) * len(HEAD)]
     for name, record in records.items():
@@ -68,7 +68,7 @@ def table(records, every=False):
         if not every and reproduction.seed_of is not None:
             continue
         if record is None:
-            lines.append(_absent(reproduction))
+            lines += [_absent(reproduction)] if every else []
             continue
         others = [r for r in records.values() if r is not None and r["seed_of"] == name]
         lines += _all_rows(name, record) if every else [_main_row(name, record, others)]
