@@ -18,7 +18,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "episode": set(),
     "checks": set(),
     "edge": set(),  # the package for devices, serving/edge/kmeta_edge
-    "recipes": set(),
+    "recipes": {"checks"},
     "weights": set(),
     "data": {"lazy", "edge", "episode", "checks"},
     "ops": {"episode", "checks"},
@@ -27,7 +27,8 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "evaluation": {"lazy", "learners", "data", "ops", "episode", "checks"},
     "exporting": {"kmeta", "learners", "ops", "data", "edge", "episode", "checks"},
     "plots": {"evaluation", "learners", "data", "checks"},
-    "runs": {"kmeta", "evaluation", "learners", "layers", "ops", "data", "recipes", "weights"},
+    "runs": {"kmeta", "evaluation", "learners", "layers", "ops", "data", "recipes", "weights"}
+    | {"checks"},
     "few_shot": {"lazy", "kmeta", "runs", "exporting", "evaluation", "learners", "layers", "data"}
     | {"edge", "episode", "checks", "weights"},
     "report": {"plots", "evaluation", "runs", "recipes", "learners", "layers"},

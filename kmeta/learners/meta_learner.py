@@ -154,11 +154,22 @@ class MetaLearner(keras.Model):
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        *args,
+        **kwargs,
+    ):
         """Keras' `fit` on `Episodes`, any data set of `(Episode, query_y)`, or arrays of the two.
 
         Builds the learner and its optimizer first, so that both are saved whole. `Episodes` come
-        in their own order, so that training repeats exactly.
+        in their own order, so that training repeats exactly. Where training goes on with a later
+        epoch, by `initial_epoch` or `keras.callbacks.BackupAndRestore`, they are that epoch's.
 
         Raises:
             ValueError: if the learner is not built and `x` is a generator, whose shapes cannot be
@@ -170,8 +181,13 @@ class MetaLearner(keras.Model):
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
         if hasattr(x, "epoch"):
-            kwargs.setdefault("shuffle", False)
-        return super().fit(x, *args, **kwargs)
+            if not args:  # validation_split and shuffle may follow by position
+                kwargs.setdefault("shuffle", False)
+            if isinstance(callbacks, keras.callbacks.CallbackList):
+                callbacks.callbacks.append(SameEpoch(x))
+            else:
+                callbacks = [callbacks or [], SameEpoch(x)]  # Keras flattens lists of lists
+        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def _image_shape(self, x):
         """Shape of one image in the data given to `fit`."""
@@ -266,6 +282,22 @@ def check_layer(name, value, or_none=False):
         raise ValueError(
             f"Argument `{name}` must be a Keras layer or model{also}. Received: {name}={value!r}"
         )
+
+
+class SameEpoch(keras.callbacks.Callback):
+    """Sets episodes to the epoch with which `fit` begins, unless it is the first.
+
+    episodes: what `fit` trains on; they count the epochs after it themselves.
+    """
+
+    def __init__(self, episodes):
+        super().__init__()
+        self.episodes, self.begun = episodes, False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch and not self.begun:
+            self.episodes.epoch = epoch
+        self.begun = True
 
 
 class rewound:

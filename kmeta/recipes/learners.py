@@ -7,11 +7,9 @@ class Kind(NamedTuple):
     """How a recipe makes a learner.
 
     class_name: name in `kmeta`.
-    network: what its first argument is: an "embedding", images to features, `kmeta.layers.Conv4`
-        if the recipe's network names no other `layer`; a "classifier", images to logits of `way`
-        classes, the same with a dense layer; or "maps", images to feature maps,
-        `kmeta.layers.RelationEmbedding`; or "augmented", `kmeta.layers.AugmentedConvNet` of `way`
-        classes.
+    network: what its first argument is: an "embedding", images to features; a "classifier", images
+        to logits of `way` classes, the same with a dense layer; "maps", images to feature maps; or
+        "augmented", a network of `way` classes with fast weights. `NETWORKS` has those for each.
     options: the constructor's other arguments.
     sequences: whether it is trained and scored on `kmeta.data.SequenceEpisodes`.
     """
@@ -22,6 +20,25 @@ class Kind(NamedTuple):
     sequences: bool = False
 
 
+class Network(NamedTuple):
+    """A layer that a recipe's `network` can name, of `kmeta.layers`, or else of `keras.layers`.
+
+    kinds: of `Kind.network` that it can be.
+    options: the constructor's arguments that a recipe can give.
+    """
+
+    kinds: tuple
+    options: tuple
+
+
+_CONV4 = ("filters", "downsampling", "features", "scale", "momentum", "epsilon")
+NETWORKS = {  # of each kind the first is the one that needs no name
+    "Conv4": Network(("embedding", "classifier"), _CONV4),
+    "KochConvNet": Network(("embedding", "classifier"), ("features", "l2")),
+    "Flatten": Network(("embedding", "classifier"), ()),
+    "RelationEmbedding": Network(("maps",), ("filters",)),
+    "AugmentedConvNet": Network(("augmented",), ("filters", "blocks", "features")),
+}
 LEARNERS = {
     "prototypical": Kind("PrototypicalNetwork", "embedding", ("distance", "scale", "bn_mode")),
     "matching": Kind(

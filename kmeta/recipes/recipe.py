@@ -4,6 +4,8 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 
+from kmeta.recipes.checking import check, mapping
+
 
 @dataclass(frozen=True)
 class Tasks:
@@ -32,7 +34,7 @@ class Recipe:
     learner: key of `kmeta.recipes.learners.LEARNERS`.
     learner_options: arguments of the learner's constructor, after its network.
     network: arguments of the learner's network, see `kmeta.recipes.learners.Kind`; `layer` names
-        another one of `kmeta.layers` or `keras.layers`.
+        another one of `kmeta.recipes.learners.NETWORKS`.
     head_stddev: learners that need class logits get a dense layer on top; its weights are drawn
         from N(0, head_stddev). None: Keras' default.
     data: name for `kmeta.data.load`, or a folder of pictures.
@@ -97,11 +99,33 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values):
-        """Return the recipe of such dictionaries."""
-        values = dict(values)
+        """Return the recipe of such dictionaries; fields that are not there are as by default.
+
+        Raises ValueError, naming the field, where something is not as `Recipe` describes it.
+        """
+        values = _known(cls, "recipe", values)
+        if "learner" not in values or "train" not in values:
+            raise ValueError("A recipe must have at least the fields `learner` and `train`")
         for part in ("train", "val", "test"):
-            values[part] = None if values[part] is None else Tasks(**values[part])
-        return cls(**values)
+            if values.get(part) is not None:
+                tasks = _known(Tasks, part, values[part])
+                if "split" not in tasks:
+                    raise ValueError(f"The field `{part}` of a recipe has no `split`")
+                values[part] = Tasks(**tasks)
+            elif part != "val" and part in values:
+                raise ValueError(f"The field `{part}` of a recipe must not be null")
+        recipe = cls(**values)
+        check(recipe)
+        return recipe
+
+
+def _known(kind, name, values):
+    """The values, as a new dictionary, if they are fields of a data class."""
+    names = {known.name for known in dataclasses.fields(kind)}
+    unknown = sorted(set(mapping(name, values)) - names)
+    if unknown:
+        raise ValueError(f"Unknown fields of {name}: {', '.join(map(repr, unknown))}")
+    return dict(values)
 
 
 def differences(old, new):

@@ -6,7 +6,7 @@ from kmeta import plots
 from kmeta.report import tables
 from kmeta.report.page import document, picture, section, table, tag
 from kmeta.runs.data import check_room, load_split
-from kmeta.runs.folder import Run, read_json, replaced
+from kmeta.runs.folder import Run, replaced
 
 
 def write_report(path, out=None, data_dir=None):
@@ -41,7 +41,7 @@ def write_report(path, out=None, data_dir=None):
     run = Run(path)
     out = run.report_path if out is None else out
     config, recipe, log = run.config, run.recipe, run.log
-    result = read_json(run.result_path) if run.finished else None
+    result = run.result if run.finished else None
     parts = [tables.head(run, recipe, result)]
     if result is not None:
         parts.append(tables.result_table(result))

@@ -4,25 +4,23 @@ import keras
 
 import kmeta
 from kmeta import layers
-from kmeta.recipes.learners import LEARNERS
-
-LAYERS = {  # by `Kind.network`
-    "embedding": "Conv4",
-    "classifier": "Conv4",
-    "maps": "RelationEmbedding",
-    "augmented": "AugmentedConvNet",
-}
+from kmeta.recipes.checking import check
+from kmeta.recipes.learners import LEARNERS, NETWORKS
 
 
 def make_learner(recipe):
     """Return the learner of a recipe, not yet built, with weights drawn by the recipe's seed.
 
     Sets the global random seeds of Python, NumPy and Keras.
+
+    Raises ValueError, naming the field, where the recipe holds what it may not.
     """
+    check(recipe)
     keras.utils.set_random_seed(recipe.seed)
     kind = LEARNERS[recipe.learner]
     options = dict(recipe.network)
-    layer = options.pop("layer", LAYERS[kind.network])
+    default = next(name for name, layer in NETWORKS.items() if kind.network in layer.kinds)
+    layer = options.pop("layer", default)
     if kind.network == "augmented":
         options["way"] = recipe.train.way
     network = getattr(layers if hasattr(layers, layer) else keras.layers, layer)(**options)
@@ -36,15 +34,10 @@ def make_learner(recipe):
 
 def make_optimizer(recipe):
     """Return the recipe's optimizer with its learning rate, or with its schedule."""
+    check(recipe)
     kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
-    if recipe.optimizer not in kinds:
-        raise ValueError(
-            f"The optimizer of a recipe must be 'adam' or 'sgd'. Received: {recipe.optimizer!r}"
-        )
     rate = recipe.learning_rate
     if recipe.anneal:
-        if recipe.halve_every is not None:
-            raise ValueError("A recipe has either `anneal` or `halve_every`. Received: both")
         rate = keras.optimizers.schedules.PolynomialDecay(
             rate, recipe.epochs * recipe.train.steps, 0.0
         )

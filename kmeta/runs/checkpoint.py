@@ -8,7 +8,15 @@ import zipfile
 import keras
 import numpy as np
 
+from kmeta.checks import is_finite, whole_number
+from kmeta.recipes.checking import mapping
 from kmeta.runs.folder import replaced
+
+PARTS = ("learner", "optimizer", "best")
+UNREADABLE = (
+    *(OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError),
+    *(OverflowError, NotImplementedError, RuntimeError, zipfile.BadZipFile),
+)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -43,6 +51,12 @@ class Checkpoint(keras.callbacks.Callback):
                 f"The loss is {logs['loss']} in epoch {epoch + 1}. The checkpoint of the epoch "
                 "before is kept; try a lower learning rate"
             )
+        unsound = not_finite(self.model.variables + self.model.optimizer.variables)
+        if unsound:
+            raise FloatingPointError(
+                f"{unsound} is not finite after epoch {epoch + 1}, though the loss is. The "
+                "checkpoint of the epoch before is kept; try a lower learning rate"
+            )
         self.epochs_done = epoch + 1
         self.seconds += time.monotonic() - self._started
         accuracy = logs.get("val_accuracy")
@@ -59,14 +73,13 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.path.exists():
             return
         try:
-            with np.load(self.path) as saved:
-                state = json.loads(str(saved["state"]))
-                parts = {
-                    name: [saved[f"{name}_{i}"] for i in range(state["sizes"][name])]
-                    for name in ("learner", "optimizer", "best")
-                }
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ValueError(f"Cannot read the checkpoint {self.path}: {error}") from error
+            state, parts = _read(self.path)
+        except UNREADABLE as error:
+            raise ValueError(f"Cannot read the checkpoint {self.path}: {error!r}") from error
+        wanted = {"learner": learner.variables, "optimizer": learner.optimizer.variables}
+        wanted["best"] = learner.variables if parts["best"] else []
+        for name, variables in wanted.items():  # all of them before any is assigned
+            _check(variables, parts[name], self.path)
         _assign(learner.variables, parts["learner"], self.path)
         _assign(learner.optimizer.variables, parts["optimizer"], self.path)
         self._best = parts["best"]
@@ -103,8 +116,48 @@ def _values(variables):
 
 
 def _assign(variables, values, path):
-    shapes = [tuple(variable.shape) for variable in variables]
-    if shapes != [value.shape for value in values]:
-        raise ValueError(f"The checkpoint {path} is of a learner with other weights")
+    _check(variables, values, path)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def _check(variables, values, path):
+    """Raise ValueError unless the values are of the variables' shapes and kinds, and finite."""
+    mine = [(tuple(variable.shape), np.dtype(variable.dtype).kind) for variable in variables]
+    if mine != [(value.shape, value.dtype.kind) for value in values]:
+        raise ValueError(f"The checkpoint {path} is of a learner with other weights")
+    if not all(np.all(np.isfinite(value)) for value in values):
+        raise ValueError(f"The checkpoint {path} holds weights that are not finite")
+
+
+def not_finite(variables):
+    """Return the path of the first variable that holds an infinity or NaN; None where all are
+    finite."""
+    for variable, value in zip(variables, _values(variables), strict=True):
+        if not np.all(np.isfinite(value)):
+            return variable.path
+    return None
+
+
+def _read(path):
+    """The state and the arrays of a checkpoint; raises one of `UNREADABLE` where it is damaged."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(item.file_size for item in archive.infolist()) > path.stat().st_size:
+            raise ValueError("it is compressed, as no checkpoint is")
+    with np.load(path, allow_pickle=False) as saved:
+        state = mapping("state", json.loads(str(saved["state"])))
+        counts = [
+            whole_number("sizes", mapping("sizes", state["sizes"])[name], least=0, most=len(saved))
+            for name in PARTS
+        ]
+        parts = {
+            name: [saved[f"{name}_{i}"] for i in range(count)]
+            for name, count in zip(PARTS, counts, strict=True)
+        }
+    whole_number("epochs_done", state["epochs_done"])
+    for name in ("seconds", "best_accuracy", "best_epoch"):
+        if state[name] is not None and not is_finite(state[name]):
+            raise ValueError(f"{name} is {state[name]!r}")
+    if state["seconds"] is None:
+        raise ValueError("seconds is None")
+    return state, parts

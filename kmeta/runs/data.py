@@ -126,6 +126,11 @@ def make_training_data(dataset, recipe):
 
 
 def _folder_split(path, split, invert=False, **options):
+    for name in options:
+        if name not in ("size", "channels"):
+            raise ValueError(
+                f"Options of a folder are size, channels and invert. Received: {name!r}"
+            )
     if has_split(path, split):
         dataset = kmeta.data.from_directory(path / split, **options)
         dataset = replace(dataset, name=f"{path.name}-{split}")

@@ -6,7 +6,16 @@ import json
 import os
 from pathlib import Path
 
+from kmeta.checks import is_finite, whole_number
+from kmeta.recipes.checking import mapping, text
 from kmeta.recipes.recipe import Recipe, differences
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
+
+MOST_BYTES = 64 * 2**20  # of a JSON file
 
 
 class Run:
@@ -46,20 +55,37 @@ class Run:
     @property
     def config(self):
         """What `config.json` holds. Raises FileNotFoundError where there is no run, and
-        ValueError where the file is damaged."""
+        ValueError where the file is damaged or is none of a run."""
         if not self.exists:
             raise FileNotFoundError(f"There is no run in {self.path} (no {self.config_path.name})")
-        return read_json(self.config_path)
+        config = read_json(self.config_path)
+        try:
+            mapping("config", config)
+            mapping("recipe", config.get("recipe"))
+            if config.get("data_dir") is not None:
+                text("data_dir", config["data_dir"])
+            for name in ("data_sha256", "versions"):
+                for value in mapping(name, config.setdefault(name, {})).values():
+                    text(name, value)
+            shape = config.get("image_shape")
+            if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+                raise ValueError(f"Argument `image_shape` must be sizes. Received: {shape!r}")
+        except ValueError as error:
+            raise ValueError(f"{self._no_config}: {error}") from error
+        return config
 
     @property
     def recipe(self):
         """The recipe that is being trained."""
+        config = self.config
         try:
-            return Recipe.from_dict(self.config["recipe"])
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"{self.config_path} is not the configuration of a run: {error}"
-            ) from error
+            return Recipe.from_dict(config["recipe"])
+        except ValueError as error:
+            raise ValueError(f"{self._no_config}: {error}") from error
+
+    @property
+    def _no_config(self):
+        return f"{self.config_path} is not the configuration of a run"
 
     @property
     def log(self):
@@ -71,28 +97,33 @@ class Run:
             return {}
         try:
             with open(self.log_path, newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if None not in row.values()]
+                rows = [row for row in csv.DictReader(file) if None not in (*row, *row.values())]
             names = list(rows[0]) if rows else []
             log = {name: [_number(row[name]) for row in rows] for name in names}
             return {**log, "epoch": list(map(int, log["epoch"]))} if rows else {}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"Cannot read {self.log_path}: {error}") from error
+        except (ValueError, TypeError, KeyError, OverflowError, csv.Error) as error:
+            raise ValueError(f"Cannot read {self.log_path}: {error!r}") from error
 
     @property
     def evaluations(self):
         """The lines of `evaluations.jsonl`, a list of dictionaries."""
         if not self.evaluations_path.exists():
             return []
-        lines = self.evaluations_path.read_text(encoding="utf-8").splitlines()
         try:
-            return [json.loads(line) for line in lines]
-        except ValueError as error:
+            lines = self.evaluations_path.read_text(encoding="utf-8").splitlines()
+            return [mapping("line", json.loads(line)) for line in lines]
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"Cannot read {self.evaluations_path}: {error}") from error
+
+    @property
+    def result(self):
+        """What `result.json` holds; raises ValueError where it is no result of a training."""
+        return checked_result(read_json(self.result_path), self.result_path)
 
     @property
     def finished(self):
         """Whether the run has ended with a learner and a result."""
-        return self.learner_path.exists() and self.result_path.exists()
+        return self.learner_path.is_file() and self.result_path.is_file()
 
     def check_new(self):
         """Raise FileExistsError unless a new run may be started here."""
@@ -106,7 +137,7 @@ class Run:
 
     def check_finished(self):
         """Raise FileNotFoundError where there is no run, ValueError where it has not finished."""
-        if not self.learner_path.exists():
+        if not self.learner_path.is_file():
             self.config  # noqa: B018  raises where there is none
             raise ValueError(
                 f"The run in {self.path} has not finished. Continue it with: "
@@ -134,7 +165,7 @@ def check_loadable(path):
     path = Path(path)
     if path.is_dir():
         Run(path).check_finished()
-    elif not path.exists():
+    elif not path.is_file():
         raise FileNotFoundError(f"No such file or folder: {path}")
     elif path.suffix != ".keras":
         raise ValueError(f"Expected the folder of a run, or a .keras file. Received: {path}")
@@ -165,8 +196,52 @@ def write_json(path, values):
 
 
 def read_json(path):
-    """Return what the JSON file `path` holds; raises ValueError where it is damaged."""
+    """Return what the JSON file `path` holds; raises ValueError where it is damaged or too long."""
+    if os.stat(path).st_size > MOST_BYTES:
+        raise ValueError(f"Cannot read {path}: it has more than {MOST_BYTES} bytes")
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"Cannot read {path}: {error}") from error
+
+
+def checked_result(result, path):
+    """Return a score as JSON values; raise ValueError unless it has all that is shown of it."""
+    try:
+        mapping("result", result)
+        manifest = mapping("manifest", result["manifest"])
+        text("manifest.dataset", manifest["dataset"])
+        whole_number("manifest.way", manifest["way"])
+        text("bn_mode", result["bn_mode"])
+        whole_number("episodes", result["episodes"])
+        pairs = result.get("instances") or []
+        for mean, half in [(result["accuracy"], result["interval"]), *pairs]:
+            for value in (mean, 0 if half is None else half, result.get("target") or 0):
+                if not is_finite(value):
+                    raise ValueError(f"Expected a number. Received: {value!r}")
+        text("source", result.get("source", ""))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the result of a run: {error!r}") from error
+    return result
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Keep other processes from training in the folder `path` while inside.
+
+    The lock is on the folder itself, ends with the process by whatever means, and leaves no file.
+
+    Raises BlockingIOError where another one has it. Without effect on Windows.
+    """
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(f"Another process is training in {path}") from error
+        yield
+    finally:
+        os.close(folder)

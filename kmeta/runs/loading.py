@@ -7,6 +7,7 @@ import numpy as np
 
 import kmeta
 from kmeta import weights
+from kmeta.runs.checkpoint import not_finite
 from kmeta.runs.folder import Run, check_loadable
 
 
@@ -34,9 +35,13 @@ def load(path):
     path = Run(path).learner_path if path.is_dir() else path
     kmeta.register_classes()
     try:
-        return keras.models.load_model(path)
+        loaded = keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a damaged or foreign file makes Keras raise
         raise ValueError(f"Cannot load {path}: {type(error).__name__}: {error}") from error
+    unsound = not_finite(loaded.variables)
+    if unsound:
+        raise ValueError(f"Cannot load {path}: {unsound} is not finite")
+    return loaded
 
 
 def _photos(path):

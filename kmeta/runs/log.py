@@ -37,9 +37,12 @@ def cut_log(path, epochs):
     """
     if not path.exists():
         return
-    with open(path, newline="", encoding="utf-8") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    rows = [row for row in rows if len(row) == len(header) and int(row[0]) < epochs]
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        rows = [row for row in rows if row and len(row) == len(header) and int(row[0]) < epochs]
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"Cannot read {path}: {error}") from error
     if not rows:
         path.unlink()
         return

@@ -16,7 +16,7 @@ from kmeta.ops import differentiation
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import load_data, make_episodes, make_training_data, sequence_labels
-from kmeta.runs.folder import Run, read_json, replaced, write_json
+from kmeta.runs.folder import Run, locked, replaced, write_json
 from kmeta.runs.log import EpochLine, cut_log
 
 
@@ -40,7 +40,9 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     Raises:
         FileExistsError: if there is something in `path` and `resume` is False.
         FileNotFoundError: if there is no run in `path` and `resume` is True.
-        ValueError: if the run there is one of another recipe or of other data.
+        ValueError: if the run there is one of another recipe or of other data, or is damaged.
+        BlockingIOError: if another process is training in `path`.
+        FloatingPointError: if the loss or a weight is no finite number any more.
 
     >>> tasks = dict(way=2, shot=1, query=2, tasks_per_step=1, steps=2)
     >>> recipe = kmeta.recipes.Recipe(
@@ -54,10 +56,18 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     run = Run(path)
     if resume:
         run.check_resumes(recipe)
-        if run.result_path.exists():
-            return read_json(run.result_path)
+        if run.result_path.is_file():
+            return run.result
     else:
         run.check_new()
+        run.path.mkdir(parents=True, exist_ok=True)
+    with locked(run.path):
+        if not resume:
+            run.check_new()  # another process may have been quicker
+        return _train(run, recipe, data_dir, verbose, data)
+
+
+def _train(run, recipe, data_dir, verbose, data):
     if recipe.intra_op_threads:  # otherwise what the caller has set stays
         differentiation.set_intra_op_threads(recipe.intra_op_threads)
     data = load_data(recipe, data_dir) if data is None else data

@@ -141,3 +141,54 @@ def test_a_copy_takes_a_part_as_an_object(learner, part, shape):
     x = np.random.default_rng(0).random((1, 6, *shape)).astype("float32")
     episode = Episode(Support(x, np.eye(3, dtype="float32")[None].repeat(2, axis=1)), x)
     np.testing.assert_allclose(copy(episode), trained(episode), rtol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["initial_epoch", "BackupAndRestore", "by position"])
+def test_a_training_gone_on_with_by_keras_meets_the_tasks_of_its_epochs(tmp_path, how):
+    data = kmeta.data.from_arrays(
+        np.random.default_rng(0).random((40, 4, 4, 1), dtype=np.float32), np.arange(40) % 8
+    )
+
+    def tasks():
+        return kmeta.Episodes(data, way=3, shot=1, query=2, steps=2)
+
+    def learner():
+        keras.utils.set_random_seed(1)
+        network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8)])
+        made = kmeta.PrototypicalNetwork(network)
+        made.compile(keras.optimizers.SGD(0.1))
+        return made
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    whole, parts, on = learner(), learner(), tasks()
+    whole.fit(tasks(), epochs=4, verbose=0)
+    if how == "BackupAndRestore":
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+        with pytest.raises(KeyboardInterrupt):
+            parts.fit(tasks(), epochs=4, verbose=0, callbacks=[backup, Stop()])
+        parts = learner()
+        parts.fit(on, epochs=4, verbose=0, callbacks=[backup])
+    else:
+        parts.fit(tasks(), epochs=2, verbose=0)
+        if how == "by position":
+            callbacks = keras.callbacks.CallbackList([])
+            parts.fit(on, None, None, 4, 0, callbacks, initial_epoch=2)
+        else:
+            parts.fit(on, initial_epoch=2, epochs=4, verbose=0)
+    assert on.epoch == 4
+    for a, b in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_second_fit_without_an_epoch_meets_new_tasks(tmp_path):
+    data = kmeta.data.from_arrays(np.zeros((40, 2, 2, 1), np.float32), np.arange(40) % 8)
+    tasks = kmeta.Episodes(data, way=3, shot=1, query=2, steps=2)
+    learner = kmeta.PrototypicalNetwork(keras.layers.Flatten())
+    learner.compile()
+    learner.fit(tasks, epochs=2, verbose=0)
+    learner.fit(tasks, epochs=1, verbose=0)
+    assert tasks.epoch == 3

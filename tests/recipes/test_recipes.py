@@ -106,7 +106,7 @@ def test_the_learning_rate_falls_to_zero_over_the_run():
 def test_the_optimizer_is_the_one_asked_for():
     assert isinstance(make_optimizer(Recipe()), keras.optimizers.Adam)
     assert isinstance(make_optimizer(Recipe(optimizer="sgd")), keras.optimizers.SGD)
-    with pytest.raises(ValueError, match="must be 'adam' or 'sgd'. Received: 'lion'"):
+    with pytest.raises(ValueError, match="must be one of.*'sgd'.*Received: optimizer='lion'"):
         make_optimizer(Recipe(optimizer="lion"))
 
 
