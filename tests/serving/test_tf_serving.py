@@ -349,7 +349,7 @@ def test_deploy(exported, tmp_path, capsys):
     assert "max_batch_size { value: 64 }" in (two / "batching_params.pbtxt").read_text()
     assert sorted(p.name for p in one.parent.iterdir()) == ["1", "2"]
     assert main([str(tmp_path), str(tmp_path / "models")]) == 2
-    assert "must be a bundle of kmeta.export" in capsys.readouterr().err
+    assert "Expected the folder of a bundle" in capsys.readouterr().err
 
 
 def test_warm_up_requests_of_a_large_sample(tmp_path):

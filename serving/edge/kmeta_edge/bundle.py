@@ -10,8 +10,10 @@ import zipfile
 import numpy as np
 
 from . import manifest as manifests
+from . import saved_model
 
 _SERVER_ONLY = "saved_model/"  # may be left out on a device
+_SAVED_MODEL = "saved_model/1/saved_model.pb"
 
 
 def read(directory, whole=False):
@@ -20,8 +22,9 @@ def read(directory, whole=False):
     whole: whether the SavedModel must be there too, which may be left out on a device.
 
     Raises:
-        ValueError: if `directory` is no bundle, is of another format version, or if a file is
-            missing or has changed; the file is named.
+        ValueError: if `directory` is no bundle, is of another format version, if a file is
+            missing or has changed, which is named, or if the SavedModel reads or writes files,
+            or calls Python.
     """
     directory = pathlib.Path(directory)
     manifest = manifests.read(directory)
@@ -29,6 +32,8 @@ def read(directory, whole=False):
         path = directory / name
         if path.is_file() or whole or not name.startswith(_SERVER_ONLY):
             _compare(directory, manifest, name, fingerprint(path) if path.is_file() else None)
+        if name == _SAVED_MODEL and path.is_file():
+            saved_model.check(content(directory, manifest, name), directory)
     return manifest
 
 

@@ -12,6 +12,7 @@ batch_timeout_micros { value: 2000 }
 max_enqueued_batches { value: 1000 }
 num_batch_threads { value: 4 }
 """
+_FOLDER = "saved_model/1/"
 _BY_ROWS = ("serving_default", "serving_bytes", "serving_raw", "embed")
 
 
@@ -32,21 +33,20 @@ def deploy(bundle, folder, batching=False):
         The number of the version.
 
     Raises:
-        ValueError: if there is no SavedModel in `bundle`.
+        ValueError: if `bundle` is none, was changed since its export, or has a SavedModel that
+            reads or writes files, or calls Python.
+        ImportError: if kmeta-edge, which reads bundles, is not installed.
     """
-    source = pathlib.Path(bundle) / "saved_model" / "1"
-    if not (source / "saved_model.pb").is_file():
-        raise ValueError(
-            f"Argument `bundle` must be a bundle of kmeta.export. Received: '{bundle}', which has "
-            "no saved_model/1"
-        )
+    files = _files(bundle)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     versions = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
     version = max(versions, default=0) + 1
     temporary = folder / f".{uuid.uuid4().hex}"
     try:
-        shutil.copytree(source, temporary)
+        for name, file in files.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, temporary / name)
         if batching:
             (temporary / "batching_params.pbtxt").write_text(BATCHING)
             _keep_rows(temporary / "assets.extra" / "tf_serving_warmup_requests")
@@ -54,6 +54,21 @@ def deploy(bundle, folder, batching=False):
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return version
+
+
+def _files(bundle):
+    """The files of a bundle's SavedModel, once they are as they were written: paths by name."""
+    try:
+        from kmeta_edge.bundle import read
+    except ImportError as error:
+        raise ImportError(f"kmeta-deploy needs the package kmeta-edge ({error})") from error
+    names = [name for name in read(bundle, whole=True)["files"] if name.startswith(_FOLDER)]
+    if f"{_FOLDER}saved_model.pb" not in names:
+        raise ValueError(
+            f"Argument `bundle` must be a bundle of kmeta.export. Received: '{bundle}', which has "
+            f"no {_FOLDER}saved_model.pb"
+        )
+    return {name.removeprefix(_FOLDER): pathlib.Path(bundle) / name for name in names}
 
 
 def _keep_rows(file):
@@ -87,7 +102,7 @@ def main(arguments=None):
     parsed = parser.parse_args(arguments)
     try:
         version = deploy(parsed.bundle, parsed.folder, parsed.batching)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"kmeta-deploy: error: {error}", file=sys.stderr)
         return 2
     print(f"{parsed.folder}: version {version}")

@@ -1,0 +1,207 @@
+"""SavedModels that do more than compute are refused, by their files alone."""
+
+import contextlib
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from kmeta_client.deploy import deploy, main
+from kmeta_edge import bundle as bundles
+from kmeta_edge import saved_model
+from tensorflow.core.protobuf import saved_model_pb2
+
+from kmeta.exporting import load_bundle, verify_bundle
+
+FLOATS = tf.TensorSpec([None], "float32")
+
+
+def saved(path, function):
+    """The bytes of a SavedModel of a function of floats, with a variable."""
+
+    class Held(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = tf.Variable(1.0)
+
+        @tf.function(input_signature=[FLOATS])
+        def __call__(self, x):
+            return {"y": function(x) * self.one}
+
+    held = Held()
+    tf.saved_model.save(held, str(path), signatures=held.__call__)
+    return (path / "saved_model.pb").read_bytes()
+
+
+def deep(x):
+    """Reads a file inside a branch inside a loop."""
+
+    def body(i, y):
+        read = tf.cond(
+            y[0] > 0, lambda: tf.strings.length(tf.io.read_file("/etc/hostname")), lambda: 0
+        )
+        return i + 1, y + tf.cast(read, "float32")
+
+    return tf.while_loop(lambda i, _: i < 3, body, (0, x))[1]
+
+
+def written(x):
+    with tf.control_dependencies([tf.io.write_file("/tmp/kmeta-attack", "x")]):
+        return tf.identity(x)
+
+
+def printed(x):
+    tf.print(x, output_stream="file:///tmp/kmeta-attack")
+    return x
+
+
+def listed(x):
+    return x + tf.cast(tf.size(tf.io.matching_files("/*")), "float32")
+
+
+def restored(x):
+    return (
+        x
+        + tf.raw_ops.RestoreV2(
+            prefix="/tmp/a", tensor_names=["a"], shape_and_slices=[""], dtypes=["float32"]
+        )[0]
+    )
+
+
+def saving(x):
+    with tf.control_dependencies(
+        [tf.raw_ops.SaveV2(prefix="/tmp/a", tensor_names=["a"], shape_and_slices=[""], tensors=[x])]
+    ):
+        return tf.identity(x)
+
+
+def merging(x):
+    with tf.control_dependencies(
+        [tf.raw_ops.MergeV2Checkpoints(checkpoint_prefixes=["/tmp/a"], destination_prefix="/tmp/b")]
+    ):
+        return tf.identity(x)
+
+
+def from_data(x):
+    lines = tf.data.TextLineDataset("/etc/hostname")
+    return x + tf.cast(lines.reduce(0, lambda count, _: count + 1), "float32")
+
+
+ATTACKS = {
+    "ReadFile": deep,
+    "WriteFile": written,
+    "PrintV2": printed,
+    "MatchingFiles": listed,
+    "RestoreV2": restored,
+    "SaveV2": saving,
+    "MergeV2Checkpoints": merging,
+    "EagerPyFunc": lambda x: tf.py_function(lambda y: y, [x], "float32"),
+    "PyFunc": lambda x: tf.numpy_function(lambda y: y, [x], "float32"),
+    "TextLineDataset": from_data,
+}
+
+
+@pytest.mark.parametrize("operation", ATTACKS)
+def test_operations_that_reach_out(tmp_path, operation):
+    data = saved(tmp_path / "model", ATTACKS[operation])
+    with pytest.raises(ValueError, match="can reach beyond its folder: it has the operation"):
+        saved_model.check(data, "b")
+
+
+def test_a_model_that_computes(tmp_path):
+    data = saved(tmp_path / "model", lambda x: tf.sin(x))
+    assert b"RestoreV2" in data and b"MergeV2Checkpoints" in data  # of its own saver
+    saved_model.check(data, "b")
+
+
+def changed(data, change):
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString(data)
+    change(model.meta_graphs[0])
+    return model.SerializeToString()
+
+
+def test_the_saver_is_the_loaders_alone(tmp_path):
+    data = saved(tmp_path / "model", lambda x: tf.sin(x))
+
+    def function(graph, kind):
+        (found,) = (f for f in graph.graph_def.library.function if f"_{kind}_" in f.signature.name)
+        return found
+
+    def called_by_another_node(graph):
+        node = graph.graph_def.node.add(name="own", op="StatefulPartitionedCall")
+        node.attr["f"].func.name = function(graph, "traced_save").signature.name
+
+    def called_as_an_operation(graph):
+        graph.graph_def.node.add(name="own", op=function(graph, "traced_restore").signature.name)
+
+    def called_by_a_function(graph):
+        other = next(
+            f for f in graph.graph_def.library.function if "traced" not in f.signature.name
+        )
+        node = other.node_def.add(name="own", op="StatefulPartitionedCall")
+        node.attr["f"].func.name = function(graph, "traced_save").signature.name
+
+    def path_of_its_own(graph):
+        for node in function(graph, "traced_restore").node_def:
+            if node.op == "RestoreV2":
+                node.input[0] = "RestoreV2/tensor_names:output:0"
+
+    def file_in_the_saver(graph):
+        function(graph, "traced_save").node_def.add(name="own", op="ReadFile")
+
+    def asset(graph):
+        graph.asset_file_def.add(filename="../../../etc/passwd")
+
+    for change, words in (
+        (called_by_another_node, "own calls its saver"),
+        (called_as_an_operation, "own calls its saver"),
+        (called_by_a_function, "calls its saver"),
+        (path_of_its_own, "restores from a file of its own"),
+        (file_in_the_saver, "the operation ReadFile"),
+        (asset, "its asset is '../../../etc/passwd'"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            saved_model.check(changed(data, change), "b")
+
+
+def test_files_that_are_no_saved_model(tmp_path):
+    data = saved(tmp_path / "model", lambda x: x)
+    rng = np.random.default_rng(0)
+    kept = b"\x12" + bytes([200, 1]) + b"\xff" * 200
+    for wrong in (data[:-3], kept, b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"):
+        with pytest.raises(ValueError, match="is damaged"):
+            saved_model.check(wrong, "b")
+    for _ in range(200):  # nothing but ValueError
+        at = rng.integers(len(data), size=5)
+        broken = bytearray(data)
+        for place in at:
+            broken[place] = rng.integers(256)
+        with contextlib.suppress(ValueError):
+            saved_model.check(bytes(broken), "b")
+
+
+def replace_saved_model(bundle, data):
+    """Put another SavedModel into a bundle, whose manifest agrees."""
+    (bundle / "saved_model/1/saved_model.pb").write_bytes(data)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"]["saved_model/1/saved_model.pb"] = bundles.fingerprint(
+        bundle / "saved_model/1/saved_model.pb"
+    )
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_bundles_and_deployment(bundle, tmp_path, capsys):
+    (bundle / "saved_model/1/unlisted").write_text("x")
+    assert deploy(bundle, tmp_path / "model") == 1
+    names = {p.name for p in pathlib.Path(tmp_path / "model/1").iterdir()}
+    assert "saved_model.pb" in names and "unlisted" not in names
+    replace_saved_model(bundle, saved(tmp_path / "evil", written))
+    for load in (verify_bundle, load_bundle, lambda path: deploy(path, tmp_path / "model")):
+        with pytest.raises(ValueError, match="can reach beyond its folder: it has the operation W"):
+            load(bundle)
+    assert not (tmp_path / "model/2").exists()
+    (bundle / "saved_model/1/variables/variables.index").write_bytes(b"x")
+    assert main([str(bundle), str(tmp_path / "model")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
