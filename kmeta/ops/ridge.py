@@ -46,7 +46,7 @@ def ridge_regression(embedded, labels, lam):
     valid = ops.expand_dims(ops.cast(valid_items(y), dtype), -1)
     count = ops.sum(valid, axis=1, keepdims=True)
     mean = ops.sum(valid * x, axis=1, keepdims=True) / count
-    x, y = valid * (x - mean), valid * (y - 1.0 / y.shape[-1])
+    x, y = valid * (x - mean), valid * (y - ops.mean(y, axis=-1, keepdims=True))
     held_back = lam * ops.sum(ops.square(x), axis=(1, 2), keepdims=True) / count + 1e-12
     items, features = x.shape[1:]
     turned = ops.swapaxes(x, 1, 2)
