@@ -30,7 +30,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "runs": {"kmeta", "evaluation", "learners", "layers", "ops", "data", "recipes", "weights"}
     | {"checks"},
     "few_shot": {"lazy", "kmeta", "runs", "exporting", "evaluation", "learners", "layers", "data"}
-    | {"edge", "episode", "checks", "weights"},
+    | {"ops", "edge", "episode", "checks", "weights"},
     "report": {"plots", "evaluation", "runs", "recipes", "learners", "layers"},
     "cli": {"kmeta", "few_shot", "report", "plots", "runs", "exporting", "evaluation", "learners"}
     | {"data", "edge", "recipes", "weights"},

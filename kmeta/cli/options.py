@@ -24,6 +24,11 @@ LEARNER_OPTIONS = {
         "metavar": "X",
         "help": "how much the ridge regression is held back, relative to the features' variance",
     },
+    "nearness": {
+        "type": positive,
+        "metavar": "X",
+        "help": "how much the nearest support picture counts when pictures of no class are refused",
+    },
     "scale": {"type": positive, "metavar": "X", "help": "factor of distances or cosines"},
     "full_context": {
         "switch": True,

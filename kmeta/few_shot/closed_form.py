@@ -1,11 +1,14 @@
 """Answers for support pictures that are left out, in closed form: nothing is learned again.
 
-All take `x`, features `[n, d]`, integer `labels` `[n]` and `groups`, a list of index arrays: the
-pictures of a group are left out together, and asked about. Time and memory grow with the number of
-pictures, not with its square. Plain NumPy, in float64.
+All but `nearest`, which looks at pairs of pictures in blocks, take time and memory that grow with
+the number of pictures, not with its square. Arguments are `x`, features `[n, d]`, integer `labels`
+`[n]` and `groups`, a list of index arrays: the pictures of a group are left out together, and asked
+about. Plain NumPy, in float64.
 """
 
 import numpy as np
+
+from kmeta.ops.ridge import LEAST
 
 
 def ridge(x, labels, groups, lam):
@@ -13,8 +16,8 @@ def ridge(x, labels, groups, lam):
 
     With `H = 1/n + X (X^T X + h I)^-1 X^T` of all pictures, a ridge regression with free offsets
     misses those of a group, left out, by `(I - H_gg)^-1 (Y_g - P_g)`, where P are its predictions
-    with them. `h = lam * trace / n` is that of the others; classes that are left with no picture
-    score -inf.
+    with them. `h = lam * trace / n + 1e-6` is that of the others; classes that are left with no
+    picture score -inf.
     """
     x, y = unit(x), np.eye(labels.max() + 1)[labels]
     count, totals = len(x), y.sum(0)
@@ -26,7 +29,7 @@ def ridge(x, labels, groups, lam):
     for group in groups:
         rest = count - len(group)
         moved = np.square(x[group].mean(0)).sum() * len(group) ** 2 / rest
-        held_back = lam * (squares.sum() - squares[group].sum() - moved) / rest + 1e-12
+        held_back = lam * (squares.sum() - squares[group].sum() - moved) / rest + LEAST
         rows = basis[group] * (values / (values + held_back))
         hat = rows @ basis[group].T + 1 / count
         missed = y[group] - rows @ mixed - totals / count

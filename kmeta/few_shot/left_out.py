@@ -146,7 +146,9 @@ def _logits(learner, support, labels, groups):
     """`[items, way]`: of the images of each group without them, NaN of others; -inf for a class
     that is left with no image."""
     if isinstance(learner, R2D2):
-        return learner.scale * closed_form.ridge(support, labels, groups, learner.lam)
+        scores = closed_form.ridge(support, labels, groups, learner.lam)
+        nearest = closed_form.nearest(support, groups)[:, None]
+        return learner.scale * (scores + learner.nearness * nearest)
     if isinstance(learner, PrototypicalNetwork):
         return closed_form.prototypes(support, labels, groups, _comparison(learner))
     way, items = labels.max() + 1, np.arange(len(labels))

@@ -7,6 +7,7 @@ from kmeta.ops.padding import valid_items
 from kmeta.ops.shapes import check_shapes
 
 STEPS = 20  # of Newton's method, enough for 100,000 items
+LEAST = 1e-6  # added to what holds back: features that differ by rounding alone tell nothing
 
 
 def ridge_regression(embedded, labels, lam):
@@ -14,7 +15,7 @@ def ridge_regression(embedded, labels, lam):
 
     With `x_i = f(x_i) / |f(x_i)|`, their mean `m`, the rows `x_i - m` as `X` and `n` items:
 
-    `W = X^T (X X^T + lam * trace(X X^T) / n * I)^-1 (Y - 1 / way)`
+    `W = X^T (X X^T + h I)^-1 (Y - 1 / way)`, `h = lam * trace(X X^T) / n + 1e-6`
 
     Scores of a query are `(x - m) W`, see `ridge_scores`. The form with a matrix of items by items
     is taken where there are fewer of them than features, else the same with features by features.
@@ -41,19 +42,20 @@ def ridge_regression(embedded, labels, lam):
     ...
     """
     check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
-    given, dtype = embedded.dtype, backend.result_type(embedded.dtype, "float32")
+    given = backend.standardize_dtype(embedded.dtype)
+    dtype = "float64" if given == "float64" else "float32"
     x, y = unit_vectors(ops.cast(embedded, dtype)), ops.cast(labels, dtype)
     valid = ops.expand_dims(ops.cast(valid_items(y), dtype), -1)
     count = ops.sum(valid, axis=1, keepdims=True)
     mean = ops.sum(valid * x, axis=1, keepdims=True) / count
     x, y = valid * (x - mean), valid * (y - ops.mean(y, axis=-1, keepdims=True))
-    held_back = lam * ops.sum(ops.square(x), axis=(1, 2), keepdims=True) / count + 1e-12
+    held_back = lam * ops.sum(ops.square(x), axis=(1, 2), keepdims=True) / count + LEAST
     items, features = x.shape[1:]
     turned = ops.swapaxes(x, 1, 2)
     if items is None:
         # eigenvalues of X X^T lie between 0 and its trace
         matrix = ops.matmul(x, turned) + held_back * ops.eye(ops.shape(x)[1], dtype=dtype)
-        inverse = newton_inverse(matrix, held_back, held_back * (1 + count / lam))
+        inverse = newton_inverse(matrix, held_back, held_back + count * (held_back - LEAST) / lam)
         weights = ops.matmul(turned, ops.matmul(inverse, y))
     elif items <= features:
         matrix = ops.matmul(x, turned) + held_back * ops.eye(items, dtype=dtype)

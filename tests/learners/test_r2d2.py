@@ -21,8 +21,15 @@ def learner(**options):
 @pytest.mark.parametrize(("lam", "scale"), [(0.3, 16.0), (0.05, 2.0)])
 def test_logits_are_those_of_the_equation(lam, scale):
     expected = [scale * oracles.ridge_scores(X[i], Y[i], QUERY[i], lam) for i in range(2)]
-    found = learner(lam=lam, scale=scale)(EPISODE)
+    found = learner(lam=lam, scale=scale, nearness=0.0)(EPISODE)
     np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def test_nearness_is_the_same_for_all_classes():
+    cosines = np.stack([oracles.cosine(QUERY[i], X[i]).max(-1) for i in range(2)])
+    without, with_it = (learner(nearness=nearness)(EPISODE) for nearness in (0.0, 3.0))
+    expected = np.tile(16 * 3 * cosines[..., None], 3)
+    np.testing.assert_allclose(with_it - without, expected, atol=2e-4)
 
 
 def test_similarity_to_the_nearest_item_without_padding():
@@ -35,9 +42,11 @@ def test_similarity_to_the_nearest_item_without_padding():
     np.testing.assert_allclose(found, cosines[:, :6].max(-1), atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"lam": 0}, {"lam": "a"}, {"scale": -1.0}])
+@pytest.mark.parametrize("options", [{"lam": 0}, {"lam": "a"}, {"scale": -1.0}, {"nearness": -1}])
 def test_bad_options(options):
-    with pytest.raises(ValueError, match="must be a positive, finite number"):
+    with pytest.raises(
+        ValueError, match="must be a (positive, finite number|number of at least 0)"
+    ):
         learner(**options)
 
 
