@@ -12,6 +12,7 @@ from kmeta.layers.imagenet import ImageNetScaling
 from kmeta.learners.meta_learner import MetaLearner
 from kmeta.learners.metric.prototypical import PrototypicalNetwork
 from kmeta.learners.metric.r2d2 import R2D2
+from kmeta.learners.saved_files import check_weights
 from kmeta.runs.loading import load
 
 SIZE = 224  # of the pictures that most networks of keras.applications were trained on
@@ -132,6 +133,11 @@ def _named(name, weights, size):
 def _application(name, weights, size):
     families = (getattr(keras.applications, n) for n in dir(keras.applications) if n[0].islower())
     family = next(f.__name__.rsplit(".", 1)[-1] for f in families if hasattr(f, name))
+    if weights is not None and Path(weights).is_file():
+        try:
+            check_weights(weights, Path(weights).stat().st_size)
+        except ValueError as error:
+            raise ValueError(_how_to_get(name, weights, str(error))) from error
     try:
         network = getattr(keras.applications, name)(
             include_top=False, weights=weights, pooling="avg", input_shape=(size, size, 3)

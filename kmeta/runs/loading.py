@@ -7,6 +7,7 @@ import numpy as np
 
 import kmeta
 from kmeta import weights
+from kmeta.learners.saved_files import check_keras_file
 from kmeta.runs.checkpoint import not_finite
 from kmeta.runs.folder import Run, check_loadable
 
@@ -19,8 +20,10 @@ def load(path):
         `kmeta train` writes it; or a `.keras` file, as `learner.save("name.keras")` and
         `classifier.save("name.keras")` write it.
 
+    Nothing is made of a file but what `kmeta.learners.restoring` allows, in whatever mode Keras is.
+
     Raises FileNotFoundError where there is nothing of the kind, and ValueError where the run has
-    not finished or the file cannot be read.
+    not finished, or the file cannot be read or holds what is not allowed.
 
     >>> learner = load("prototypical-omniglot")
     >>> type(learner).__name__, learner.image_shape
@@ -34,6 +37,10 @@ def load(path):
     check_loadable(path)
     path = Run(path).learner_path if path.is_dir() else path
     kmeta.register_classes()
+    try:
+        check_keras_file(path)
+    except ValueError as error:
+        raise ValueError(f"Cannot load {path}: {error}") from error
     try:
         loaded = keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a damaged or foreign file makes Keras raise
