@@ -62,7 +62,7 @@ class Run:
         try:
             mapping("config", config)
             mapping("recipe", config.get("recipe"))
-            if config.get("data_dir") is not None:
+            if config.setdefault("data_dir", None) is not None:
                 text("data_dir", config["data_dir"])
             for name in ("data_sha256", "versions"):
                 for value in mapping(name, config.setdefault(name, {})).values():

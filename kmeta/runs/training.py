@@ -60,18 +60,19 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
             return run.result
     else:
         run.check_new()
-        run.path.mkdir(parents=True, exist_ok=True)
-    with locked(run.path):
-        if not resume:
-            run.check_new()  # another process may have been quicker
-        return _train(run, recipe, data_dir, verbose, data)
-
-
-def _train(run, recipe, data_dir, verbose, data):
     if recipe.intra_op_threads:  # otherwise what the caller has set stays
         differentiation.set_intra_op_threads(recipe.intra_op_threads)
     data = load_data(recipe, data_dir) if data is None else data
     learner = make_learner(recipe)  # before anything is written: it may refuse its options
+    run.path.mkdir(parents=True, exist_ok=True)
+    with locked(run.path):
+        if not resume:
+            run.check_new()  # another process may have been quicker
+        return _train(run, recipe, learner, data_dir, data, verbose)
+
+
+def _train(run, recipe, learner, data_dir, data, verbose):
+    """Train the learner from where the run stands to its end; return its result."""
     _configure(run, recipe, data_dir, data)
     train_on = make_training_data(data[recipe.train.split], recipe)
     labels = sequence_labels(recipe)
