@@ -19,10 +19,7 @@ import kmeta
 STILL_WITHOUT = (
     "kmeta.exporting",
     "kmeta.few_shot",
-    "kmeta.layers",
-    "kmeta.ops",
     "kmeta.weights",
-    "kmeta.learners",
 )
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

@@ -30,6 +30,13 @@ class AugmentedConvNet(keras.layers.Layer):
 
     Deviations: the paper draws weights from U(-0.1, 0.1); `"lecun_normal"` is what the authors'
     code does.
+
+    Example:
+        >>> network = kmeta.layers.AugmentedConvNet(way=3, filters=8, blocks=2, features=16)
+        >>> network(np.ones((4, 8, 8, 1), "float32")).shape
+        TensorShape([4, 3])
+        >>> [tuple(kernel.shape) for kernel in network.kernels.convolutions]
+        [(3, 3, 1, 8), (3, 3, 8, 8)]
     """
 
     def __init__(

@@ -18,6 +18,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
     The same function, arguments and weights. In training on float32 images with channels last it
     runs as one operation, about a fifth of a Conv-4 step faster; everywhere else, and inside
     `exact_moments()`, where statistics too must have gradients, it is the stock layer.
+
+    Example:
+        >>> layer = kmeta.layers.BatchNormalization(epsilon=1e-6)
+        >>> x = np.array([0.0, 1.0, 2.0, 3.0], "float32").reshape(1, 2, 2, 1)
+        >>> np.ravel(layer(x, training=True)).round(2)
+        array([-1.34, -0.45,  0.45,  1.34], dtype=float32)
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -49,6 +49,11 @@ class TaskFastWeights(_Generator):
 
     Input: gradients `[items, coordinates]`; `valid`, `[items]`, 1, or 0 for items to skip.
     Output: `[coordinates]`.
+
+    Example:
+        >>> gradients = np.random.default_rng(0).normal(size=(3, 7)).astype("float32")
+        >>> kmeta.layers.TaskFastWeights()(gradients, valid=np.ones(3, "float32")).shape
+        TensorShape([7])
     """
 
     def build(self, *_):
@@ -92,6 +97,11 @@ class ExampleFastWeights(_Generator):
 
     Input: gradients `[items, coordinates]`.
     Output: `[items, coordinates]`.
+
+    Example:
+        >>> gradients = np.random.default_rng(0).normal(size=(3, 7)).astype("float32")
+        >>> kmeta.layers.ExampleFastWeights()(gradients).shape
+        TensorShape([3, 7])
     """
 
     def build(self, *_):

@@ -17,6 +17,11 @@ class SupportContext(keras.layers.Layer):
 
     Input: `g'`, `[tasks, items, features]`, and `valid`, `[tasks, items]` booleans, which padding
     is not. Output: `[tasks, items, features]`.
+
+    Example:
+        >>> items, valid = np.ones((2, 5, 8), "float32"), np.ones((2, 5), bool)
+        >>> kmeta.layers.SupportContext()(items, valid).shape
+        TensorShape([2, 5, 8])
     """
 
     def build(self, input_shape):
@@ -52,6 +57,11 @@ class QueryContext(keras.layers.Layer):
 
     Input: `f'`, `[tasks, queries, features]`; the support set `g`, `[tasks, items, features]`; and
     `valid`, `[tasks, items]` booleans. Output: `[tasks, queries, features]`.
+
+    Example:
+        >>> queries, items = np.ones((2, 3, 8), "float32"), np.ones((2, 5, 8), "float32")
+        >>> kmeta.layers.QueryContext(read_steps=2)(queries, items, np.ones((2, 5), bool)).shape
+        TensorShape([2, 3, 8])
     """
 
     def __init__(self, read_steps=3, **kwargs):

@@ -15,6 +15,11 @@ class ImageNetScaling(keras.layers.Layer):
 
     Raises:
         ValueError: if there is no such family.
+
+    Example:
+        >>> black_to_white = np.array([0.0, 0.5, 1.0], "float32").reshape(1, 1, 1, 3)
+        >>> np.ravel(kmeta.layers.ImageNetScaling("mobilenet_v2")(black_to_white))
+        array([-1.,  0.,  1.], dtype=float32)
     """
 
     crop = 0.875  # of the shorter side of a photograph, as these networks were trained

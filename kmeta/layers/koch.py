@@ -30,6 +30,13 @@ class KochConvNet(keras.layers.Layer):
 
     Deviations: pools before the ReLU, which gives the same function (both are monotone) sooner;
     one penalty for all layers.
+
+    Example:
+        >>> layer = kmeta.layers.KochConvNet(features=16)
+        >>> layer(np.zeros((1, 105, 105, 1), "float32")).shape
+        TensorShape([1, 16])
+        >>> layer.dense.kernel.shape
+        TensorShape([9216, 16])
     """
 
     def __init__(self, features=4096, l2=0.0, **kwargs):

@@ -21,6 +21,14 @@ class LearnedOptimizer(keras.layers.Layer):
     Input: parameters `[coordinates]`, gradient `[coordinates]`, loss (a scalar), and the state as
         `initial_state` or the last call gave it.
     Output: `(parameters, state)`.
+
+    Example:
+        >>> layer, parameters = kmeta.layers.LearnedOptimizer(units=4), np.ones(3, "float32")
+        >>> layer.build()
+        >>> state = layer.initial_state(parameters)
+        >>> better, state = layer(parameters, np.ones(3, "float32"), np.float32(0.5), state)
+        >>> np.array(better).round(1)
+        array([1., 1., 1.], dtype=float32)
     """
 
     def __init__(self, units=20, **kwargs):

@@ -39,6 +39,14 @@ class MemoryCell(keras.layers.Layer):
 
     Raises:
         ValueError: if an argument is out of range.
+
+    Example:
+        >>> cell = kmeta.layers.MemoryCell(units=16, slots=8, width=4, heads=2)
+        >>> x = np.zeros((1, 5, 3), "float32")
+        >>> keras.layers.RNN(cell, return_sequences=True)(x).shape
+        TensorShape([1, 5, 24])
+        >>> cell.trace(x)["write"].shape
+        TensorShape([1, 5, 2, 8])
     """
 
     def __init__(

@@ -72,6 +72,10 @@ class RelationEmbedding(_Chain):
         filters: channels of every block.
 
     Input: `[batch, height, width, channels]`. Output: `[batch, height', width', filters]`.
+
+    Example:
+        >>> kmeta.layers.RelationEmbedding()(np.zeros((1, 28, 28, 1), "float32")).shape
+        TensorShape([1, 5, 5, 64])
     """
 
     def chain(self):
@@ -95,6 +99,10 @@ class RelationModule(_Chain):
         padding: of the convolutions, `"same"` as for Omniglot or `"valid"` as for miniImageNet.
 
     Input: `[pairs, height, width, channels]`. Output: `[pairs, 1]`.
+
+    Example:
+        >>> kmeta.layers.RelationModule()(np.zeros((2, 5, 5, 128), "float32")).shape
+        TensorShape([2, 1])
     """
 
     def __init__(self, filters=64, hidden=8, padding="same", **kwargs):

@@ -26,6 +26,19 @@ class MetaLearner(keras.Model):
 
     Input: `Episode(Support(x, y), query_x)`, see `kmeta.Support`, or another one of `input_types`.
     Output: logits `[tasks, queries, way]`.
+
+    Example:
+        >>> class Nearest(kmeta.MetaLearner):
+        ...     def adapt_state(self, support, training=False, deployed=False):
+        ...         return {"x": self.embed(support.x), "y": support.y}
+        ...
+        ...     def classify(self, state, query_x, training=False):
+        ...         closeness = ops.matmul(self.embed(query_x), ops.swapaxes(state["x"], 1, 2))
+        ...         return ops.matmul(closeness, state["y"])
+        >>> learner = Nearest(keras.layers.Flatten(), "none", ("none",))
+        >>> x = np.eye(3, dtype="float32")
+        >>> np.argmax(learner.adapt(x, ["a", "b", "c"])(x), -1)
+        array([0, 1, 2])
     """
 
     input_types = (Episode,)

@@ -20,6 +20,11 @@ def adam_step(weight, gradient, second_moment, step, rate, beta_2=0.999, epsilon
 
     Returns:
         `(weight, second_moment)` after the step.
+
+    Example:
+        >>> weight, moment = adam_step(np.array([1.0]), np.array([0.5]), np.array([0.0]), 1, 0.1)
+        >>> round(float(weight[0]), 4), round(float(moment[0]), 6)
+        (0.9, 0.00025)
     """
     check_same(weight=weight, gradient=gradient, second_moment=second_moment)
     second_moment = beta_2 * second_moment + (1.0 - beta_2) * ops.square(gradient)

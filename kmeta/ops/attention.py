@@ -17,6 +17,11 @@ def masked_softmax(scores, valid):
 
     Returns:
         `[..., items]`, rows that sum to 1.
+
+    Example:
+        >>> valid = np.array([[True, True, False]])
+        >>> np.round(masked_softmax(np.array([[1.0, 1.0, 9.0]]), valid), 2)
+        array([[0.5, 0.5, 0. ]])
     """
     check_shapes(scores=(scores, "... items"), valid=(valid, "... items"))
     return ops.softmax(ops.where(valid, scores, _NEVER), axis=-1)
@@ -34,6 +39,11 @@ def attention_read(queries, memory, valid):
 
     Returns:
         `[tasks, queries, features]`.
+
+    Example:
+        >>> memory = np.array([[[1.0, 0.0], [0.0, 1.0]]])
+        >>> np.round(attention_read(np.array([[[2.0, 0.0]]]), memory, np.array([[True, True]])), 3)
+        array([[[0.881, 0.119]]])
     """
     check_shapes(
         queries=(queries, "tasks queries features"),
@@ -55,6 +65,11 @@ def label_log_probabilities(similarities, labels):
 
     Returns:
         `[tasks, queries, way]` log-probabilities; no class falls below 1e-30.
+
+    Example:
+        >>> labels = np.array([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
+        >>> np.exp(label_log_probabilities(np.zeros((1, 1, 3)), labels)).round(3)
+        array([[[0.333, 0.667]]])
     """
     check_shapes(
         similarities=(similarities, "tasks queries items"), labels=(labels, "tasks items way")

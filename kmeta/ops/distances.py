@@ -20,6 +20,10 @@ def squared_euclidean(a, b):
 
     Raises:
         ValueError: if feature counts differ, or a tensor is no more than a vector.
+
+    Example:
+        >>> np.array(squared_euclidean(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [1.0, 0.0]])))
+        array([[25.,  1.]])
     """
     check_shapes(a=(a, "... n features"), b=(b, "... m features"))
     centre = ops.mean(b, axis=-2, keepdims=True)
@@ -38,6 +42,10 @@ def unit_vectors(x, epsilon=1e-12):
 
     Returns:
         `[..., features]`, of length 1.
+
+    Example:
+        >>> np.array(unit_vectors(np.array([[3.0, 4.0]])))
+        array([[0.6, 0.8]])
     """
     check_shapes(x=(x, "... features"))
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + epsilon)
@@ -56,6 +64,11 @@ def cosine_similarity(a, b, epsilon=1e-12):
 
     Raises:
         ValueError: if feature counts differ, or a tensor is no more than a vector.
+
+    Example:
+        >>> b = np.array([[2.0, 0.0], [0.0, 1.0]])
+        >>> np.round(cosine_similarity(np.array([[1.0, 0.0]]), b), 3)
+        array([[1., 0.]])
     """
     check_shapes(a=(a, "... n features"), b=(b, "... m features"))
     lengths = ops.rsqrt(ops.sum(ops.square(b), axis=-1) + epsilon)

@@ -22,6 +22,11 @@ class Kernels(NamedTuple):
     convolutions: list of kernels `[3, 3, c, f]`.
     dense: `[c, f]`.
     head: `[f, way]`; empty for a network that gives features alone.
+
+    Example:
+        >>> kernels = Kernels([np.zeros((3, 3, 1, 8))], np.zeros((32, 4)), np.zeros((4, 5)))
+        >>> kernels.head.shape, kernels.without_head().head
+        ((4, 5), ())
     """
 
     convolutions: Any
@@ -42,6 +47,10 @@ def convolution(x, kernel):
 
     Returns:
         `[items, height, width, f]`.
+
+    Example:
+        >>> convolution(np.ones((2, 4, 4, 1), "float32"), np.ones((2, 3, 3, 1, 5), "float32")).shape
+        TensorShape([2, 4, 4, 5])
     """
     check_shapes(x=(x, "items height width c"), kernel=(kernel, "... 3 3 c f"))
     if len(kernel.shape) == 4:
@@ -56,7 +65,12 @@ def convolution(x, kernel):
 
 
 def dense(x, kernel):
-    """`x W`, for `x` `[items, c]` and `W` `[c, f]` or `[items, c, f]`."""
+    """`x W`, for `x` `[items, c]` and `W` `[c, f]` or `[items, c, f]`.
+
+    Example:
+        >>> np.array(dense(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])))
+        array([[11.]])
+    """
     check_shapes(x=(x, "items c"), kernel=(kernel, "... c f"))
     if len(kernel.shape) == 2:
         return ops.matmul(x, kernel)
@@ -64,12 +78,22 @@ def dense(x, kernel):
 
 
 def summed(layer, x, slow, fast=None):
-    """`layer(x, slow) + layer(x, fast)`, without the second where there are no fast weights."""
+    """`layer(x, slow) + layer(x, fast)`, without the second where there are no fast weights.
+
+    Example:
+        >>> np.array(summed(dense, np.ones((1, 1)), np.array([[2.0]]), np.array([[-5.0]])))
+        array([[-3.]])
+    """
     return layer(x, slow) if fast is None else layer(x, slow) + layer(x, fast)
 
 
 def augmented(layer, x, slow, fast=None):
-    """Layer augmentation (section 3.3): `ReLU(layer(x, slow)) + ReLU(layer(x, fast))`."""
+    """Layer augmentation (section 3.3): `ReLU(layer(x, slow)) + ReLU(layer(x, fast))`.
+
+    Example:
+        >>> np.array(augmented(dense, np.ones((1, 1)), np.array([[2.0]]), np.array([[-5.0]])))
+        array([[2.]])
+    """
     return summed(lambda x, kernel: ops.relu(layer(x, kernel)), x, slow, fast)
 
 
@@ -82,6 +106,11 @@ def maps(x, slow, fast=None):
 
     Returns:
         `[items, features]`.
+
+    Example:
+        >>> slow = Kernels([ops.ones((3, 3, 1, 4))], dense=())
+        >>> maps(ops.ones((2, 5, 5, 1)), slow).shape
+        TensorShape([2, 36])
     """
     check_shapes(x=(x, "items height width channels"))
     for i, kernel in enumerate(slow.convolutions):
@@ -99,6 +128,11 @@ def embed(x, slow, fast=None):
 
     Returns:
         `[items, features]`.
+
+    Example:
+        >>> slow = Kernels([ops.ones((3, 3, 1, 4))], ops.ones((36, 6)))
+        >>> embed(ops.ones((2, 5, 5, 1)), slow).shape
+        TensorShape([2, 6])
     """
     return summed(dense, maps(x, slow, fast), slow.dense, fast and fast.dense)
 
@@ -112,6 +146,11 @@ def logits(x, slow, fast=None):
 
     Returns:
         `[items, way]`.
+
+    Example:
+        >>> slow = Kernels([ops.ones((3, 3, 1, 4))], ops.ones((36, 6)), ops.ones((6, 3)))
+        >>> logits(ops.ones((2, 5, 5, 1)), slow).shape
+        TensorShape([2, 3])
     """
     features = augmented(dense, maps(x, slow, fast), slow.dense, fast and fast.dense)
     return summed(dense, features, slow.head, fast and fast.head)
@@ -129,6 +168,12 @@ def meta_information(x, labels, slow):
 
     Returns:
         `Kernels`, each `[items, ...]`.
+
+    Example:
+        >>> slow = Kernels([ops.ones((3, 3, 1, 4))], ops.ones((16, 6)), ops.ones((6, 3)))
+        >>> gradients = meta_information(ops.ones((2, 4, 4, 1)), ops.eye(2, 3), slow)
+        >>> gradients.convolutions[0].shape, gradients.head.shape
+        (TensorShape([2, 3, 3, 1, 4]), TensorShape([2, 6, 3]))
     """
     check_shapes(x=(x, "items height width channels"), labels=(labels, "items way"))
     labels = ops.cast(labels, x.dtype)
@@ -145,7 +190,12 @@ def meta_information(x, labels, slow):
 
 
 def affine(parts, kernel, bias):
-    """`[parts] W + b`, for parts `[rows, ...]`, as one product: its gradient is the fastest."""
+    """`[parts] W + b`, for parts `[rows, ...]`, as one product: its gradient is the fastest.
+
+    Example:
+        >>> np.array(affine([np.ones((1, 2)), np.ones((1, 1))], np.ones((3, 1)), np.array([10.0])))
+        array([[13.]])
+    """
     check_shapes(kernel=(kernel, "inputs outputs"), bias=(bias, "outputs"))
     ones = ops.ones_like(parts[0][:, :1])
     weights = ops.concatenate([kernel, bias[None]], axis=0)
@@ -163,6 +213,12 @@ def lstm_step(x, hidden, memory, kernel, bias):
 
     Returns:
         `(hidden, memory)`.
+
+    Example:
+        >>> zero = np.zeros((1, 1))
+        >>> hidden, memory = lstm_step(np.ones((1, 2)), zero, zero, np.zeros((3, 4)), np.ones(4))
+        >>> hidden.numpy().round(3), memory.numpy().round(3)
+        (array([[0.37]]), array([[0.557]]))
     """
     check_shapes(
         x=(x, "coordinates inputs"),
@@ -186,6 +242,11 @@ def mix(keys, valid, values, queries):
 
     Returns:
         Structure of weights `[queries, ...]`.
+
+    Example:
+        >>> keys, valid = np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([1.0, 0.0])
+        >>> np.array(mix(keys, valid, [np.array([[5.0], [7.0]])], np.array([[1.0, 1.0]]))[0])
+        array([[5.]])
     """
     check_shapes(
         keys=(keys, "items features"), valid=(valid, "items"), queries=(queries, "queries features")
@@ -208,6 +269,11 @@ def by_coordinates(generate, gradients):
 
     Returns:
         A structure like `gradients`, without the axis of items if `generate` drops it.
+
+    Example:
+        >>> gradients = [np.ones((2, 2)), np.ones((2, 1))]
+        >>> [np.array(x) for x in by_coordinates(lambda x: ops.sum(x, 0), gradients)]
+        [array([2., 2.]), array([2.])]
     """
     leaves = tree.flatten(gradients)
     shapes = [leaf.shape[1:] for leaf in leaves]
@@ -231,6 +297,12 @@ def generated(for_convolutions, for_dense, gradients):
 
     Returns:
         `Kernels`.
+
+    Example:
+        >>> gradients = Kernels([np.ones((2, 3, 3, 1, 4))], np.ones((2, 16, 6)), np.ones((2, 6, 3)))
+        >>> fast = generated(lambda x: x[0], lambda x: 2 * x[0], gradients)
+        >>> fast.convolutions[0].shape, fast.dense.shape, float(fast.head[0, 0])
+        (TensorShape([3, 3, 1, 4]), TensorShape([16, 6]), 2.0)
     """
     convolutions = by_coordinates(for_convolutions, gradients.convolutions)
     dense, head = by_coordinates(for_dense, (gradients.dense, gradients.head))

@@ -17,6 +17,12 @@ def preprocess(x, p=10.0):
 
     Returns:
         `[..., 2]`, where x is `[...]`.
+
+    Example:
+        >>> np.round(preprocess(np.array([1.0, -0.01, 0.0])), 2)
+        array([[ 0.  ,  1.  ],
+               [-0.46, -1.  ],
+               [-1.  ,  0.  ]])
     """
     smallest = ops.cast(ops.exp(ops.convert_to_tensor(-p, dtype=x.dtype)), x.dtype)
     size = ops.abs(x)
@@ -38,6 +44,10 @@ def gate(hidden, parameters, previous, kernel, bias):
 
     Returns:
         `[coordinates]`.
+
+    Example:
+        >>> gate(np.ones((1, 2)), np.zeros(1), np.zeros(1), np.ones((4, 1)), np.ones(1)).numpy()
+        array([3.])
     """
     check_shapes(
         hidden=(hidden, "coordinates units"),
@@ -59,6 +69,11 @@ def cell_update(parameters, gradient, forget, update):
 
     Returns:
         `[coordinates]`.
+
+    Example:
+        >>> always = np.array([50.0])
+        >>> float(cell_update(np.array([2.0]), np.array([0.5]), always, always)[0])
+        1.5
     """
     check_same(parameters=parameters, gradient=gradient, forget=forget, update=update)
     return ops.sigmoid(forget) * parameters - ops.sigmoid(update) * gradient

@@ -16,6 +16,11 @@ def support_cross_entropy(logits, labels):
 
     Returns:
         Scalar, zero or greater.
+
+    Example:
+        >>> labels = np.array([[1.0, 0.0], [0.0, 0.0]])
+        >>> round(float(support_cross_entropy(np.array([[0.0, 0.0], [9.0, 0.0]]), labels)), 3)
+        0.693
     """
     check_shapes(logits=(logits, "items way"), labels=(labels, "items way"))
     labels = ops.cast(labels, logits.dtype)
@@ -31,6 +36,10 @@ def support_squared_error(predictions, targets):
 
     Returns:
         Scalar, zero or greater.
+
+    Example:
+        >>> float(support_squared_error(np.array([[1.0], [2.0]]), np.array([[1.0], [4.0]])))
+        2.0
     """
     check_same(predictions=predictions, targets=targets)
     return ops.mean(ops.square(predictions - ops.cast(targets, predictions.dtype)))

@@ -26,6 +26,11 @@ def least_used(usage, heads):
 
     Returns:
         `[batch, heads, slots]` of 0 and 1.
+
+    Example:
+        >>> np.array(least_used(np.array([[3.0, 1.0, 2.0]]), 2))
+        array([[[0., 1., 0.],
+                [0., 0., 1.]]])
     """
     check_shapes(usage=(usage, "batch slots"))
     _, slots = ops.top_k(-ops.stop_gradient(usage), heads)
@@ -44,6 +49,11 @@ def write_weights(gate, read, least):
 
     Returns:
         `[batch, heads, slots]`.
+
+    Example:
+        >>> read, least = np.array([[[1.0, 0.0]]]), np.array([[[0.0, 1.0]]])
+        >>> np.array(write_weights(np.array([[0.0]]), read, least))
+        array([[[0.5, 0.5]]])
     """
     check_shapes(
         gate=(gate, "batch heads"),
@@ -68,6 +78,12 @@ def write(memory, least, weights, vectors):
 
     Returns:
         `M_t`, `[batch, slots, width]`.
+
+    Example:
+        >>> least, weights = np.array([[[0.0, 1.0]]]), np.array([[[0.5, 0.5]]])
+        >>> np.array(write(np.ones((1, 2, 2)), least, weights, np.array([[[2.0, 4.0]]])))
+        array([[[2., 3.],
+                [1., 2.]]])
     """
     check_shapes(
         memory=(memory, "batch slots width"),
@@ -89,6 +105,11 @@ def read_weights(keys, memory, scale=1.0):
 
     Returns:
         `w^r_t`, `[batch, heads, slots]`.
+
+    Example:
+        >>> memory = np.array([[[2.0, 0.0], [0.0, 1.0]]])
+        >>> np.round(read_weights(np.array([[[1.0, 0.0]]]), memory, 3.0), 3)
+        array([[[0.953, 0.047]]])
     """
     check_shapes(keys=(keys, "batch heads width"), memory=(memory, "batch slots width"))
     return ops.softmax(scale * cosine_similarity(keys, memory, TINY), axis=-1)
@@ -103,6 +124,10 @@ def read(weights, memory):
 
     Returns:
         `[batch, heads, width]`.
+
+    Example:
+        >>> np.array(read(np.array([[[0.25, 0.75]]]), np.array([[[4.0, 0.0], [0.0, 4.0]]])))
+        array([[[1., 3.]]])
     """
     check_shapes(weights=(weights, "batch heads slots"), memory=(memory, "batch slots width"))
     return ops.matmul(weights, memory)
@@ -118,6 +143,11 @@ def decayed_usage(usage, read, write, decay):
 
     Returns:
         `[batch, slots]`.
+
+    Example:
+        >>> shares = np.array([[[1.0, 0.0]]])
+        >>> np.array(decayed_usage(np.array([[1.0, 1.0]]), shares, shares, 0.5))
+        array([[2.5, 0.5]])
     """
     check_shapes(
         usage=(usage, "batch slots"),

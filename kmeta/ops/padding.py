@@ -13,6 +13,10 @@ def valid_items(labels):
 
     Returns:
         `[..., items]` booleans.
+
+    Example:
+        >>> np.array(valid_items(np.array([[[1.0, 0.0], [0.0, 0.0]]])))
+        array([[ True, False]])
     """
     check_shapes(labels=(labels, "... items way"))
     return ops.any(ops.not_equal(labels, 0), axis=-1)
@@ -27,6 +31,12 @@ def padding_last(sequences, valid):
 
     Returns:
         `(sequences, valid)`, both in the new order.
+
+    Example:
+        >>> valid = np.array([[True, False, True]])
+        >>> x, valid = padding_last(np.array([[[5.0], [0.0], [7.0]]]), valid)
+        >>> np.ravel(x), np.array(valid)
+        (array([5., 7., 0.]), array([[ True,  True, False]]))
     """
     check_shapes(valid=(valid, "tasks items"))
     items = ops.shape(valid)[1]
@@ -49,6 +59,10 @@ def last_item(sequence, valid):
 
     Returns:
         `[tasks, features]`.
+
+    Example:
+        >>> np.array(last_item(np.array([[[5.0], [7.0], [0.0]]]), np.array([[True, True, False]])))
+        array([[7.]])
     """
     check_shapes(sequence=(sequence, "tasks items features"), valid=(valid, "tasks items"))
     count = ops.sum(ops.cast(valid, "int32"), axis=1)

@@ -28,6 +28,10 @@ def component_distances(a, b, distance):
 
     Raises:
         ValueError: if feature counts differ, or `distance` is none of the three.
+
+    Example:
+        >>> np.array(component_distances(np.array([[1.0, 5.0]]), np.array([[4.0, 4.0]]), "l1"))
+        array([[3., 1.]])
     """
     check_shapes(a=(a, "... features"), b=(b, "... features"))
     one_of("distance", distance, DISTANCES)
@@ -57,6 +61,11 @@ def class_log_odds(pair_logits, labels, class_score="max"):
 
     Raises:
         ValueError: if the shapes do not fit, or `class_score` is neither of the two.
+
+    Example:
+        >>> labels = np.array([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
+        >>> np.array(class_log_odds(np.array([[[0.5, -1.0, 2.0]]]), labels))
+        array([[[0.5, 2. ]]])
     """
     check_shapes(
         pair_logits=(pair_logits, "tasks queries items"), labels=(labels, "tasks items way")

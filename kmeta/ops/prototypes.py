@@ -19,6 +19,12 @@ def class_means(embedded, labels):
 
     Raises:
         ValueError: if the two do not hold the same number of items.
+
+    Example:
+        >>> labels = np.array([[[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
+        >>> np.array(class_means(np.array([[[0.0], [4.0], [9.0]]]), labels))
+        array([[[2.],
+                [9.]]])
     """
     check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
     labels = ops.cast(labels, embedded.dtype)

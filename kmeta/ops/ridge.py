@@ -72,6 +72,11 @@ def ridge_scores(embedded, mean, weights):
     Args:
         embedded: `[tasks, queries, features]`, of any length.
         mean, weights: of `ridge_regression`.
+
+    Example:
+        >>> mean, weights = np.zeros((1, 2)), np.ones((1, 2, 1))
+        >>> ridge_scores(np.array([[[3.0, 4.0]]]), mean, weights).numpy().round(3)
+        array([[[1.4]]])
     """
     check_shapes(
         embedded=(embedded, "tasks queries features"),

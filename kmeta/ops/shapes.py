@@ -15,6 +15,14 @@ def check_shapes(**arguments):
 
     Raises:
         ValueError: if a rank or a size does not fit.
+
+    Example:
+        >>> check_shapes(x=(np.ones((2, 3)), "n c"), y=(np.ones((3, 5)), "c d"))
+        >>> try:
+        ...     check_shapes(x=(np.ones((2, 3)), "n c"), y=(np.ones((4, 5)), "c d"))
+        ... except ValueError as error:
+        ...     print(error)
+        Expected `x` of shape `[n, c]` and `y` of shape `[c, d]`. Received: x.shape=(2, 3), ...
     """
     sizes = {}
     if not all(_fits(x, axes.split(), sizes) for x, axes in arguments.values()):
@@ -34,6 +42,9 @@ def check_same(**tensors):
 
     Raises:
         ValueError: if shapes differ.
+
+    Example:
+        >>> check_same(a=np.ones(3), b=np.zeros(3))
     """
     shapes = {name: _shape(tensor) for name, tensor in tensors.items()}
     known = [shape for shape in shapes.values() if shape is not None]

@@ -50,6 +50,14 @@ class MemoryAugmentedNetwork(MetaLearner):
 
     Raises:
         ValueError: if an argument is none of those above, or labels have another `way`.
+
+    Example:
+        >>> learner = kmeta.MemoryAugmentedNetwork(keras.layers.Flatten(), way=3)
+        >>> x, previous_y = np.zeros((2, 9, 4), "float32"), np.zeros((2, 9, 3), "float32")
+        >>> learner(kmeta.Sequence(x, previous_y)).shape
+        TensorShape([2, 9, 3])
+        >>> learner.adapt(np.eye(4, dtype="float32")[:3], ["a", "b", "c"]).class_names
+        ['a', 'b', 'c']
     """
 
     input_types = (Episode, Sequence)

@@ -46,6 +46,12 @@ class MetaNetwork(MetaLearner):
     it reads one an item. The loss of step 1 is the cross-entropy of the classes, by a head of `u`,
     for any number of shots; Weng's survey (2018, steps 1a and 2 of the training process) has a
     verification loss there, of whether two random support items are of one class.
+
+    Example:
+        >>> learner = kmeta.MetaNetwork(kmeta.layers.AugmentedConvNet(way=3, filters=4, blocks=2))
+        >>> x = np.random.default_rng(0).random((3, 8, 8, 1)).astype("float32")
+        >>> learner.adapt(x, [0, 1, 2])(x).shape
+        TensorShape([3, 3])
     """
 
     def __init__(self, network, embedding=None, units=20, **kwargs):

@@ -34,6 +34,14 @@ class MatchingNetwork(MetricLearner):
 
     Raises:
         ValueError: if an argument is none of those above.
+
+    Example:
+        >>> learner = kmeta.MatchingNetwork(keras.layers.Flatten(), scale=10.0)
+        >>> x = np.eye(3, dtype="float32")
+        >>> np.array(learner.adapt(x, [0, 1, 1])(x)).round(2)
+        array([[1., 0.],
+               [0., 1.],
+               [0., 1.]], dtype=float32)
     """
 
     def __init__(

@@ -27,6 +27,13 @@ class PrototypicalNetwork(MetricLearner):
 
     Raises:
         ValueError: if an argument is none of those above.
+
+    Example:
+        >>> learner = kmeta.PrototypicalNetwork(keras.layers.Flatten())
+        >>> x = np.array([[0.0, 0.0], [0.2, 0.0], [1.0, 1.0]])
+        >>> classifier = learner.adapt(x, ["dark", "dark", "light"])
+        >>> classifier.class_names, np.array(classifier(x)).round(2)[:, 1]
+        (['dark', 'light'], array([0.12, 0.16, 0.86], dtype=float32))
     """
 
     def __init__(

@@ -48,6 +48,12 @@ class RelationNetwork(MetricLearner):
         ValueError: if an argument is none of those above, or the embedding returns no maps.
 
     Deviations: with `"batch"`, support and queries are embedded as one batch, not as two.
+
+    Example:
+        >>> learner = kmeta.RelationNetwork(kmeta.layers.RelationEmbedding(filters=8))
+        >>> x = np.zeros((4, 28, 28, 1), "float32")
+        >>> np.array(learner.adapt(x, [0, 1, 0, 1])(x)).shape
+        (4, 2)
     """
 
     def __init__(self, embedding, relation_module=None, bn_mode="running", **kwargs):

@@ -53,6 +53,15 @@ class SiameseNetwork(MetricLearner):
 
     Deviations: where `alpha` and `bias` start, see above. With the published start, and features
     such as those of Conv-4, the bias would have to travel far before anything else is learned.
+
+    Example:
+        >>> learner = kmeta.SiameseNetwork(keras.layers.Flatten())
+        >>> x = np.eye(3, dtype="float32")
+        >>> np.argmax(learner.adapt(x, ["a", "b", "c"])(x), -1)
+        array([0, 1, 2])
+        >>> pairs = kmeta.Pairs(x, x[[0, 2, 2]])
+        >>> np.ravel(learner(pairs)).round(2)
+        array([ 5.  , -1.67,  5.  ], dtype=float32)
     """
 
     input_types = (Episode, Pairs)

@@ -49,6 +49,13 @@ class LSTMMetaLearner(GradientLearner):
     Deviations: gates take their own last value before the sigmoid, as the authors' code does; the
     paper's equations take it after. That code divides the mean gradient by the batch size once
     more; this one does not.
+
+    Example:
+        >>> network = keras.Sequential([keras.layers.Dense(2)])
+        >>> learner = kmeta.LSTMMetaLearner(network, inner_steps=3)
+        >>> x = np.array([[0.0, 1.0], [1.0, 0.0]], "float32")
+        >>> learner.adapt(x, ["down", "up"])(x).shape
+        TensorShape([2, 2])
     """
 
     def __init__(

@@ -60,6 +60,13 @@ class MAML(GradientLearner):
     rates of 0.4 (5-way) and 0.1 (20-way) are 2.0 for the mean used here. The default, 0.4, learns
     faster in short runs. In the authors' code the shifts of batch normalisation do not adapt; here
     all trainable weights do, unless `inner_lr` is a list with 0 for them.
+
+    Example:
+        >>> network = keras.Sequential([keras.layers.Dense(2)])
+        >>> learner = kmeta.MAML(network, inner_steps=20, inner_lr=1.0)
+        >>> x = np.array([[0.0, 1.0], [1.0, 0.0]], "float32")
+        >>> np.array(learner.adapt(x, ["down", "up"])(x)).argmax(-1)
+        array([0, 1])
     """
 
     def __init__(

@@ -53,6 +53,13 @@ class Reptile(GradientLearner):
 
     Deviations: none known in the published setting, which is `inner_batch=10`,
     `test_inner_batch=5` for 5-way tasks, SGD from 1 to 0 outside.
+
+    Example:
+        >>> network = keras.Sequential([keras.layers.Dense(2)])
+        >>> learner = kmeta.Reptile(network, inner_lr=0.1, test_inner_steps=30)
+        >>> x = np.array([[0.0, 1.0], [1.0, 0.0]], "float32")
+        >>> np.array(learner.adapt(x, ["down", "up"])(x)).argmax(-1)
+        array([0, 1])
     """
 
     def __init__(

@@ -20,6 +20,12 @@ def by_columns(function, columns, given, together):
 
     Returns:
         `[..., columns]`.
+
+    Example:
+        >>> factor = [tf.constant(3.0)]
+        >>> by_columns(lambda x, given: given[0] * x, tf.ones((2, 5)), factor, 2).numpy()
+        array([[3., 3., 3., 3., 3.],
+               [3., 3., 3., 3., 3.]], dtype=float32)
     """
     count = columns.shape[1]
     if count <= together:

@@ -6,12 +6,24 @@ import tensorflow as tf
 
 
 def replicas():
-    """By how many replicas of a `tf.distribute` strategy Keras divides losses; 1 without one."""
+    """By how many replicas of a `tf.distribute` strategy Keras divides losses; 1 without one.
+
+    Example:
+        >>> replicas()
+        1
+    """
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def strategy_scope(model):
-    """While inside, variables are those of the strategy under which a Keras model was made."""
+    """While inside, variables are those of the strategy under which a Keras model was made.
+
+    Example:
+        >>> with strategy_scope(keras.Sequential()):
+        ...     replicas()
+        ...
+        1
+    """
     return model.distribute_strategy.scope()
 
 
@@ -23,6 +35,9 @@ def set_intra_op_threads(threads):
 
     Args:
         threads: integer; 0 for all cores.
+
+    Example:
+        >>> set_intra_op_threads(0)  # before anything is computed
     """
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -4,7 +4,12 @@ import tensorflow as tf
 
 
 def read(variables):
-    """Values of Keras variables as plain tensors, which `value_and_gradients` can watch."""
+    """Values of Keras variables as plain tensors, which `value_and_gradients` can watch.
+
+    Example:
+        >>> [value.numpy().tolist() for value in read([keras.Variable([1.0, 2.0])])]
+        [[1.0, 2.0]]
+    """
     return [tf.convert_to_tensor(variable.value) for variable in variables]
 
 
@@ -19,6 +24,12 @@ def value_and_gradients(function, weights):
     Returns:
         `((loss, extra), gradients)`; the gradient of a weight that the loss does not depend on is
         zero.
+
+    Example:
+        >>> weights = {"a": tf.constant(3.0)}
+        >>> (loss, _), gradients = value_and_gradients(lambda w: (w["a"] ** 2, ()), weights)
+        >>> float(loss), float(gradients["a"])
+        (9.0, 6.0)
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)

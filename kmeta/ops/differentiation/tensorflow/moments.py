@@ -49,6 +49,14 @@ def exact_moments(weights=None):
     Args:
         weights: `[rows]` that sum to 1, for moments over the rows of tensors `[rows, ...]`, so that
             padding need not count. None: all rows are equal.
+
+    Example:
+        >>> with exact_moments():
+        ...     inside_exact_moments()
+        ...
+        True
+        >>> inside_exact_moments()
+        False
     """
     global _depth, _stock_moments
     outside, _local.weights = getattr(_local, "weights", None), weights
@@ -67,7 +75,12 @@ def exact_moments(weights=None):
 
 
 def inside_exact_moments():
-    """Whether the caller runs inside `exact_moments()`."""
+    """Whether the caller runs inside `exact_moments()`.
+
+    Example:
+        >>> inside_exact_moments()
+        False
+    """
     return _depth > 0
 
 
@@ -84,6 +97,12 @@ def fused_batch_norm(x, gamma, beta, epsilon):
 
     Returns:
         `(y, mean, variance)`, the variance being the biased one, as in Keras.
+
+    Example:
+        >>> x = np.arange(4, dtype="float32").reshape(1, 2, 2, 1)
+        >>> y, mean, variance = fused_batch_norm(x, tf.ones(1), tf.zeros(1), 1e-3)
+        >>> float(mean[0]), float(variance[0]), np.ravel(y).round(2)
+        (1.5, 1.25, array([-1.34, -0.45,  0.45,  1.34], dtype=float32))
     """
     y, mean, variance = tf.compat.v1.nn.fused_batch_norm(x, gamma, beta, epsilon=epsilon)
     count = tf.cast(tf.size(x) // tf.shape(x)[-1], x.dtype)  # the operation returns n/(n-1) times

@@ -12,6 +12,10 @@ def shuffles(seed, number, items, length, counted=None):
         items: how many are put in order; each appears once before any appears again.
         length: of the result.
         counted: `[items]`, 0 for an item that is left out, not for all. None: none is.
+
+    Example:
+        >>> shuffles(0, 7, items=4, length=8).numpy()
+        array([3, 0, 1, 2, 1, 3, 2, 0], dtype=int32)
     """
     counted = tf.ones(items) if counted is None else counted
     keys = _mixed(_mixed(tf.cast(seed, tf.uint32)) + tf.cast(tf.cast(number, tf.int32), tf.uint32))

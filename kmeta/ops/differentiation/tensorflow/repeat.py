@@ -27,6 +27,14 @@ def repeat(function, steps, state, given=(), remat=False, unroll=False):
 
     Returns:
         The structure after the last step.
+
+    Example:
+        >>> def step(index, state, given):
+        ...     return {"x": given * state["x"], "steps": state["steps"] + 1}
+        ...
+        >>> state = {"x": tf.constant(1.0), "steps": tf.constant(0)}
+        >>> {name: x.numpy().item() for name, x in repeat(step, 3, state, tf.constant(2.0)).items()}
+        {'x': 8.0, 'steps': 3}
     """
     if isinstance(steps, int) and (unroll or steps < 2):
         for step in range(steps):

@@ -14,6 +14,10 @@ def map_tasks(function, inputs):
 
     Returns:
         The structure that `function` returns, each tensor with a leading `tasks` axis.
+
+    Example:
+        >>> map_tasks(tf.reduce_sum, tf.constant([[1.0, 2.0], [3.0, 4.0]])).numpy()
+        array([3., 7.], dtype=float32)
     """
     tasks = tree.flatten(inputs)[0].shape[0]
     if tasks == 1 or tf.executing_eagerly():  # no loop: one adapted classifier exports flat
@@ -39,6 +43,14 @@ def mean_over_tasks(function, inputs, carry=()):
     Returns:
         `(averaged, stacked, carry)`, the second with a leading `tasks` axis, the third as the last
         task left it.
+
+    Example:
+        >>> def task(x, carry):
+        ...     return x, 10 * x, carry + x
+        ...
+        >>> found = mean_over_tasks(task, tf.constant([1.0, 2.0, 6.0]), tf.constant(0.0))
+        >>> [x.numpy().tolist() for x in found]
+        [3.0, [10.0, 20.0, 60.0], 9.0]
     """
     tasks = tf.shape(tree.flatten(inputs)[0])[0]
 
