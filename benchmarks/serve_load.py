@@ -142,9 +142,7 @@ class Cases:
         return self._signature("classify", {"queries": self._some(3), **state})
 
     def _run(self, signature, given, version="1"):
-        sessions = self._versions[version].sessions
-        names = [output.name for output in sessions.session(signature).get_outputs()]
-        return dict(zip(names, sessions.run(signature, names, given), strict=True))
+        return self._versions[version].run(signature, given)
 
     def _signature(self, signature, given):
         headers, body = encode(given, bool(self._random.integers(2)))

@@ -5,10 +5,16 @@ def without(manifest, name):
     return {"files": {n: x for n, x in manifest["files"].items() if n != name}}
 
 
+def tensor(**changes):
+    images = {"dtype": "float32", "shape": ["batch", 28, 28, 1], **changes}
+    return {"inputs": {"images": images}, "outputs": {}}
+
+
 CASES = {
     "files": [
         lambda m: {"files": {**m["files"], "classifier.onnx": None}},
         lambda m: {"files": {**m["files"], "classifier.onnx": {"size": 3}}},
+        lambda m: {"files": {**m["files"], "x": {"size": "3", "sha256": "0"}}},
         lambda m: {"files": {**m["files"], "/etc/hostname": m["files"]["sample.npz"]}},
         lambda m: {"files": {**m["files"], "../other.npz": m["files"]["sample.npz"]}},
         lambda m: {"files": {**m["files"], "a/../../b": m["files"]["sample.npz"]}},
@@ -16,16 +22,18 @@ CASES = {
     ],
     "signatures": [
         lambda m: without(m, "classifier.onnx"),
-        lambda m: without(m, "embed.onnx"),
         lambda m: {"signatures": {**m["signatures"], "serving_default": None}},
-        lambda m: {"signatures": {**m["signatures"], "classify": {"onnx": 3}}},
-        lambda m: {"signatures": {**m["signatures"], "adapt": {"onnx": "/tmp/adapt.onnx"}}},
+        lambda m: {"signatures": {**m["signatures"], "classify": {"inputs": {}, "outputs": 3}}},
+        lambda m: {"signatures": {**m["signatures"], "embed": tensor(dtype="float8")}},
+        lambda m: {"signatures": {**m["signatures"], "embed": tensor(shape=[-1])}},
+        lambda m: {"signatures": {n: x for n, x in m["signatures"].items() if "serv" not in n}},
         lambda m: {"signatures": {}},
     ],
     "state": [
         lambda m: without(m, "state.npz"),
         lambda m: {"state": {}},
         lambda m: {"state": {"file": "../state.npz", "rows": "classes"}},
+        lambda m: without(m, "classify.onnx"),
     ],
     "rejection": [
         lambda m: {"rejection": {}},
@@ -39,7 +47,11 @@ CASES = {
         lambda m: {"quantization": {"tolerance": float("nan")}},
     ],
     "input": [lambda m: {"input": {}}, lambda m: {"input": {"shape": [None, "28"]}}],
-    "class_names": [lambda m: {"class_names": [1, 2]}, lambda m: {"class_names": ["a", "a"]}],
+    "class_names": [
+        lambda m: {"class_names": [1, 2, 3]},
+        lambda m: {"class_names": ["a", "a", "b"]},
+        lambda m: {"class_names": m["class_names"][:2]},
+    ],
 }
 
 

@@ -16,7 +16,7 @@ def verify_bundle(directory):
         ValueError: if `directory` is not a bundle, is of another format version, or if a file is
             missing or has changed; the file is named.
     """
-    return bundle.read(directory, whole=True)
+    return bundle.read(directory, whole=True)[0]
 
 
 def load_bundle(directory, threads=None):

@@ -1,4 +1,4 @@
-"""What a bundle offers: one table of functions, for the SavedModel and for ONNX.
+"""What a bundle offers: one table of functions for the SavedModel, one of graphs for ONNX.
 
 | name | inputs | outputs |
 |---|---|---|
@@ -12,6 +12,16 @@
 
 `embed`, `adapt` and `classify` are there for metric learners only. None keeps anything between
 calls. `label` is `"unknown"` and `index` -1 where `score` is below the threshold.
+
+In ONNX each network stands once. The readers of bundles, `kmeta.edge.models`, put these together:
+
+| file | inputs | outputs |
+|---|---|---|
+| `classifier.onnx` | `images` | `probabilities`, `label`, `score`; metric: `embeddings` |
+| `support.onnx` | `images` | `embeddings`, where support images have a network of their own |
+| `adapt.onnx` | `support_embeddings`, `support_labels` | the state |
+| `classify.onnx` | `embeddings` and the state | `probabilities`, `index`, `score` |
+| `resize.onnx` | `raw_images` | `images` |
 """
 
 from collections.abc import Callable
@@ -21,10 +31,9 @@ import numpy as np
 import tensorflow as tf
 
 from kmeta.exporting import encoded, portable
-from kmeta.exporting.functions import Functions, label_check
-from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.exporting.functions import Functions, label_check, pixel_check
 
-OF_THESE_CLASSES = ("serving_default", "serving_bytes", "serving_raw")  # others are of any
+_SIDES = dict(enumerate(("batch", "height", "width", "channels")))
 
 
 class Endpoint(NamedTuple):
@@ -33,60 +42,108 @@ class Endpoint(NamedTuple):
     inputs: `tf.TensorSpec`s, named as the first arguments of `function`.
     settings: numbers for its further arguments: constants, in ONNX initialisers of their names.
     dimensions: names of the dimensions of unknown size, by tensor: `{"images": {0: "batch"}}`.
-    check: of the inputs, for a SavedModel, where a wrong one can be refused.
-    onnx: whether it may become ONNX.
+    checks: of the inputs by name, for a SavedModel, where wrong ones can be refused.
     """
 
     function: Callable
     inputs: tuple
     settings: dict
     dimensions: dict
-    check: Callable | None = None
-    onnx: bool = True
+    checks: tuple = ()
 
 
 def table(classifier):
-    """The endpoints of a classifier by the names of their signatures."""
-    is_metric = isinstance(classifier.learner, MetricLearner)
-    way = None if is_metric else len(classifier.class_names)
-    functions, check = Functions(classifier, way), label_check(way)
-    settings = classifier.settings
+    """The endpoints of a classifier by the names of their signatures, for a SavedModel."""
+    functions, settings = Functions(classifier), classifier.settings
     images, queries, support_images = (
-        tf.TensorSpec([None, *classifier.image_shape], tf.float32, name=name)
-        for name in ("images", "queries", "support_images")
+        _images(classifier, name) for name in ("images", "queries", "support_images")
     )
     support = (support_images, tf.TensorSpec([None], tf.int64, name="support_labels"))
     items = _first("items", "support_images", "support_labels")
     served = _first("batch", "images", "image_bytes", "probabilities", "label", "score")
-    sides = dict(enumerate(("batch", "height", "width", "channels")))
-    answers = {
-        **_first("queries", "queries", "index", "score"),
-        "probabilities": {0: "queries", 1: "way"},
+    pixels = {name: pixel_check(name) for name in ("images", "queries", "support_images")}
+    labels = label_check(functions.way), pixels["support_images"]
+    found = {
+        "serving_default": Endpoint(
+            functions.serving_default, (images,), settings, served, (pixels["images"],)
+        )
     }
-    found = {"serving_default": Endpoint(functions.serving_default, (images,), settings, served)}
     if encoded.decodable(classifier.image_shape):
         data = tf.TensorSpec([None], tf.string, name="image_bytes")
-        found["serving_bytes"] = Endpoint(
-            functions.serving_bytes, (data,), settings, served, onnx=False
-        )
-        raw = tf.TensorSpec([None, None, None, None], tf.uint8, name="raw_images")
+        found["serving_bytes"] = Endpoint(functions.serving_bytes, (data,), settings, served)
         found["serving_raw"] = Endpoint(
-            functions.serving_raw, (raw,), settings, {**served, "raw_images": sides}
+            functions.serving_raw, (_raw(),), settings, {**served, "raw_images": _SIDES}
         )
-    if is_metric:
-        state = state_specs(classifier)
-        rows = _first("items" if portable.rows(state) == "items" else "way", *state)
+    if functions.can_grow:
+        state, rows = state_specs(functions)
         found["embed"] = Endpoint(
-            functions.embed, (images,), {}, _first("batch", "images", "embeddings")
+            functions.embed,
+            (images,),
+            {},
+            _first("batch", "images", "embeddings"),
+            (pixels["images"],),
         )
-        found["adapt"] = Endpoint(functions.adapt, support, {}, {**items, **rows}, check)
+        found["adapt"] = Endpoint(functions.adapt, support, {}, {**items, **rows}, labels)
         found["classify"] = Endpoint(
-            functions.classify, (queries, *state.values()), settings, {**answers, **rows}
+            functions.classify,
+            (queries, *state.values()),
+            settings,
+            {**_answers("queries"), **rows},
+            (pixels["queries"],),
         )
     found["episode"] = Endpoint(
-        functions.episode, (*support, queries), settings, {**answers, **items}, check
+        functions.episode,
+        (*support, queries),
+        settings,
+        {**_answers("queries"), **items},
+        (*labels, pixels["queries"]),
     )
     return found
+
+
+def graphs(classifier):
+    """The graphs of a classifier by the names of their ONNX files."""
+    functions, settings = Functions(classifier), classifier.settings
+    images = _images(classifier, "images")
+    served = _first("batch", "images", "probabilities", "label", "score", "embeddings")
+    grows = functions.can_grow
+    answers = functions.classifier_and_embeddings if grows else functions.serving_default
+    found = {"classifier": Endpoint(answers, (images,), settings, served)}
+    if encoded.decodable(classifier.image_shape):
+        found["resize"] = Endpoint(
+            functions.resize, (_raw(),), {}, {"raw_images": _SIDES, "images": {0: "batch"}}
+        )
+    if functions.can_grow:
+        state, rows = state_specs(functions)
+        shape = [None, *functions.learner.feature_shape]
+        embeddings, support_embeddings = (
+            tf.TensorSpec(shape, tf.float32, name=name)
+            for name in ("embeddings", "support_embeddings")
+        )
+        labels = tf.TensorSpec([None], tf.int64, name="support_labels")
+        if functions.learner.support_embedding is not None:
+            found["support"] = Endpoint(functions.embed_support, (images,), {}, served)
+        found["adapt"] = Endpoint(
+            functions.adapt_embedded,
+            (support_embeddings, labels),
+            {},
+            {**_first("items", "support_embeddings", "support_labels"), **rows},
+        )
+        found["classify"] = Endpoint(
+            functions.classify_embedded,
+            (embeddings, *state.values()),
+            settings,
+            {**_answers("embeddings"), **rows},
+        )
+    return found
+
+
+def _images(classifier, name):
+    return tf.TensorSpec([None, *classifier.image_shape], tf.float32, name=name)
+
+
+def _raw():
+    return tf.TensorSpec([None, None, None, None], tf.uint8, name="raw_images")
 
 
 def _first(dimension, *tensors):
@@ -94,12 +151,22 @@ def _first(dimension, *tensors):
     return {name: {0: dimension} for name in tensors}
 
 
-def state_specs(classifier):
-    """`tf.TensorSpec`s of a metric learner's portable state by name, in the order of `classify`."""
+def _answers(queries):
+    """Dimensions of queries, called so, and of the answers to them."""
     return {
-        name: tf.TensorSpec([None, *tensor.shape[1:]], portable.dtype(name), name=name)
-        for name, tensor in portable.from_state(classifier.state).items()
+        **_first("queries", queries, "index", "score"),
+        "probabilities": {0: "queries", 1: "way"},
     }
+
+
+def state_specs(functions):
+    """`tf.TensorSpec`s of a portable state by name, in the order of `classify`, and dimensions."""
+    state = functions.state()
+    specs = {
+        name: tf.TensorSpec([None, *tensor.shape[1:]], portable.dtype(name), name=name)
+        for name, tensor in state.items()
+    }
+    return specs, _first("items" if portable.rows(state) == "items" else "way", *state)
 
 
 def reference(classifier, images):

@@ -3,12 +3,15 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 
 import numpy as np
 
 from kmeta.edge import place
 from kmeta.edge.images import to_float
 from kmeta.exporting import int8, manifest, parity
+
+_STORED = 4  # images of a sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +22,6 @@ class ExportReport:
     saved_model_difference, onnx_difference: largest difference from Keras on the sample, over all
         signatures.
     size: of all files, in bytes.
-    not_in_onnx: signatures that only the SavedModel has, with the operations that ONNX lacks.
     quantization: `kmeta.exporting.Quantization` of an int8 bundle, whose `onnx_difference` is that
         of the float files it was made of; else None.
     """
@@ -28,7 +30,6 @@ class ExportReport:
     saved_model_difference: float
     onnx_difference: float
     size: int
-    not_in_onnx: dict
     quantization: int8.Quantization | None = None
 
     def __str__(self):
@@ -36,8 +37,6 @@ class ExportReport:
             f"Bundle {self.path}: {self.size / 1e6:.2f} MB, largest difference from Keras "
             f"{self.saved_model_difference:.1e} (SavedModel), {self.onnx_difference:.1e} (ONNX)"
         )
-        for name, operations in self.not_in_onnx.items():
-            text += f"; only in the SavedModel: {name} (ONNX lacks {', '.join(operations)})"
         return text if self.quantization is None else f"{text}\n{self.quantization}"
 
 
@@ -45,12 +44,12 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, 
     """Write a classifier as a bundle that runs without kmeta and without Keras.
 
     The bundle holds `saved_model/1/`, with the signatures of `kmeta.exporting.endpoints`; the same
-    as ONNX, `classifier.onnx` (`serving_default`), `embed.onnx`, `adapt.onnx`, `classify.onnx` and
-    `episode.onnx`; `state.npz`, the classes of a metric learner, to which others can be added;
-    `sample.npz` (inputs, and what Keras makes of them) and `manifest.json` (see
-    `kmeta.exporting.manifest`). Images are float32 `[batch, *image_shape]` in [0, 1],
-    probabilities `[batch, way]`. `episode` adapts by gradients where the learner does, which ONNX
-    cannot express: then it is in the SavedModel only.
+    as ONNX: `classifier.onnx`, which any runtime loads by itself, and of metric learners small
+    files that work on what it makes of images, `adapt.onnx` and `classify.onnx`; `state.npz`, the
+    classes of a metric learner, to which others can be added; `sample.npz` (a few images, and what
+    Keras makes of them) and `manifest.json` (see `kmeta.exporting.manifest`). Weights stand once in
+    the SavedModel and once in ONNX. Images are float32 `[batch, *image_shape]` in [0, 1],
+    probabilities `[batch, way]`. Learners that are not metric adapt in the SavedModel only.
 
     All models are loaded in a fresh process that can import neither kmeta nor Keras, and compared
     with Keras on the sample. Only then does the bundle appear at `directory`, as a whole: after an
@@ -59,16 +58,18 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, 
     Args:
         classifier: `kmeta.Classifier`, as `learner.adapt` returns it.
         directory: folder of the bundle; new, or empty. Parents are created.
-        sample: images `[n, *image_shape]`, float in [0, 1] or uint8, to verify with and to store.
-            The support images are a good choice. Default: 4 images of uniform noise, the same
-            every time. A single image is taken twice, to verify a batch.
+        sample: images `[n, *image_shape]`, float in [0, 1] or uint8, to verify with and to store:
+            up to four of them, as 8-bit pixels. The support images are a good choice. Default: 4
+            images of uniform noise, the same every time. A single image is taken twice, to verify
+            a batch.
         overwrite: replace the bundle that is at `directory`. A folder that holds other things is
             never replaced.
         tolerance: largest absolute difference of a probability allowed; of embeddings and of the
             state, relative to the largest number in them where that is above 1.
         quantize: `kmeta.exporting.Int8`, for ONNX files in 8-bit integers. They are made of the
             float files once these have passed, about a third in size, and differ from Keras
-            by what the manifest says. The SavedModel stays as it is. Metric learners only.
+            by what the manifest says. Such a bundle is for devices and has no SavedModel. Metric
+            learners only.
             The default of `sample` is then some of the images scored.
 
     Returns:
@@ -76,9 +77,19 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, 
 
     Raises:
         ValueError: if an argument is wrong, if `directory` is in use, if ONNX has no counterpart
-            for an operation of the network, if a difference is above `tolerance`, or if accuracy
-            falls by more than `quantize.max_drop`.
+            for an operation of the network, if the learner computes in bfloat16 or float64, if a
+            difference is above `tolerance`, or if accuracy falls by more than `quantize.max_drop`.
         RuntimeError: if the fresh process could not run the models.
+
+    Example:
+        >>> network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)])
+        >>> images = np.eye(8, dtype="float32").reshape(2, 4, 4, 2)[..., :1]
+        >>> classifier = kmeta.PrototypicalNetwork(network).adapt(images, ["left", "right"])
+        >>> report = kmeta.export(classifier, "bundle", images)
+        >>> report.onnx_difference < 1e-5
+        True
+        >>> kmeta.exporting.load_bundle("bundle").label(images)[0]
+        ['left', 'right']
     """
     _check_classifier(classifier)
     if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not tolerance > 0:
@@ -88,12 +99,15 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, 
     if quantize is not None:
         _check_quantize(quantize, classifier)
         sample = quantize.sample() if sample is None else sample
-    images = _sample(sample, classifier.image_shape)
+    pixels = _sample(sample, classifier.image_shape)
     directory = place.check(directory, overwrite)
     with place.building(directory, overwrite) as folder:
-        signatures = _write(classifier, images, folder)
+        signatures = _write(classifier, pixels, folder)
         differences = parity.measure(folder, tolerance)
         quantization = None if quantize is None else int8.apply(quantize, folder)
+        if quantization is not None:
+            shutil.rmtree(folder / "saved_model")
+            signatures = {n: x for n, x in signatures.items() if n in differences["onnx"]}
         manifest.write(folder, classifier, signatures, differences, tolerance, quantization)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return ExportReport(
@@ -101,12 +115,11 @@ def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, 
         parity.largest(differences["saved_model"]),
         parity.largest(differences["onnx"]),
         size,
-        {n: s["onnx_lacks"] for n, s in signatures.items() if s.get("onnx_lacks")},
         quantization,
     )
 
 
-def _write(classifier, images, folder):
+def _write(classifier, pixels, folder):
     """Write all files but the manifest; returns the manifest's `signatures`."""
     from kmeta.exporting import (  # TensorFlow loads here
         endpoints,
@@ -116,33 +129,23 @@ def _write(classifier, images, folder):
         warmup,
     )
 
-    probabilities = endpoints.reference(classifier, images)
     table = endpoints.table(classifier)
     functions = saved_model.trace(table)
-    sample = samples.make(classifier, functions, images, probabilities)
-    np.savez(folder / "sample.npz", **sample)
-    if "adapt" in table:
-        np.savez(folder / "state.npz", **samples.state(classifier))
+    sample = samples.make(classifier, functions, pixels)
+    np.savez_compressed(folder / "sample.npz", **sample)
+    state = samples.state(classifier) if classifier.can_grow else {}
+    if state:
+        np.savez_compressed(folder / "state.npz", **state)
     model = folder / "saved_model" / "1"
     saved_model.save(functions, os.fspath(model), classifier.class_names)
-    warmup.save(functions, sample, model)
-    signatures = {}
-    for name, endpoint in table.items():
-        signatures[name] = saved_model.describe(functions[name])
-        if not endpoint.onnx:
-            continue
-        metadata = manifest.essentials(classifier, name in endpoints.OF_THESE_CLASSES)
-        file = "classifier.onnx" if name == "serving_default" else f"{name}.onnx"
-        lacking = onnx_model.derivatives(functions[name]) if name == "episode" else []
-        try:
-            if not lacking:
-                onnx_model.save(endpoint, os.fspath(folder / file), metadata)
-        except onnx_model.NotInOnnx as error:
-            if name != "episode":
-                raise
-            lacking = error.operations
-        signatures[name] |= {"onnx_lacks": lacking} if lacking else {"onnx": file}
-    return signatures
+    warmup.save(functions, sample["support_labels"], state, model)
+    for name, endpoint in endpoints.graphs(classifier).items():
+        metadata = manifest.essentials(classifier, name == "classifier")
+        onnx_model.save(endpoint, os.fspath(folder / f"{name}.onnx"), metadata)
+    return {
+        name: saved_model.describe(functions[name], endpoint.dimensions)
+        for name, endpoint in table.items()
+    }
 
 
 def _check_classifier(classifier):
@@ -160,6 +163,16 @@ def _check_classifier(classifier):
             "Argument `classifier` must be a `kmeta.Classifier`, as `learner.adapt` returns it. "
             f"Received: {type(classifier).__name__}"
         )
+    learner = classifier.learner
+    dtypes = {weight.dtype for weight in learner.weights}
+    dtypes |= {learner.compute_dtype, learner.network.compute_dtype}
+    unknown = sorted(dtypes & {"bfloat16", "float64"})
+    if unknown:
+        raise ValueError(
+            "Argument `classifier` must compute in float32 or float16, as ONNX runtimes do. "
+            f"Received: a classifier whose learner computes in {unknown[0]}; make the learner and "
+            "its network anew with `dtype='float32'`, and give it the weights by `set_weights`"
+        )
 
 
 def _check_quantize(quantize, classifier):
@@ -171,7 +184,15 @@ def _check_quantize(quantize, classifier):
 
 
 def _sample(sample, image_shape):
+    """Up to four images of those given, evenly spread, as they are stored."""
+    are_pictures = len(image_shape) > 1  # else vectors
     if sample is None:
-        return np.random.default_rng(0).random((4, *image_shape), dtype="float32")
+        random = np.random.default_rng(0)
+        shape = (_STORED, *image_shape)
+        if are_pictures:
+            return random.integers(0, 256, shape, dtype="uint8")
+        return random.random(shape, dtype="float32")
     images = to_float(sample, "sample", image_shape)
-    return np.repeat(images, 2, axis=0) if len(images) == 1 else images
+    chosen = np.linspace(0, len(images) - 1, min(_STORED, max(2, len(images)))).astype(int)
+    images = images[chosen]
+    return np.round(images * 255).clip(0, 255).astype("uint8") if are_pictures else images

@@ -2,29 +2,34 @@
 
 import tensorflow as tf
 
+from kmeta.edge.images import ROUNDING
 from kmeta.edge.scoring import UNKNOWN
 from kmeta.exporting import encoded, portable
 from kmeta.ops import scoring
 
 
 class Functions:
-    """What a classifier, and the learner it came from, can be asked; each returns a dict.
+    """What a classifier can be asked, and for other classes its learner; each returns a dict.
 
-    Each works with the classifier's copies of the learner's weights and keeps nothing. `way` is
-    fixed where the learner's network has as many outputs, None where it may be any number.
+    Each works with the classifier's copies of the learner's weights and keeps nothing.
+
+    can_grow: whether the learner compares embeddings with a state to which classes can be added.
+    way: fixed where the learner's network has as many outputs, None where it may be any number.
     """
 
-    def __init__(self, classifier, way):
+    def __init__(self, classifier):
         self.classifier = classifier
         self.learner = classifier.learner
-        self.way = way
+        self.can_grow = classifier.can_grow
+        self.way = None if self.can_grow else len(classifier.class_names)
+
+    def state(self):
+        """The classifier's own portable state, tensors by name."""
+        return portable.from_state(self.learner, self.classifier.state)
 
     def serving_default(self, images, **settings):
         """Probabilities, names and scores of images."""
-        found = _answers(self.classifier.logits(images), **settings)
-        index = found.pop("index")
-        names = tf.constant([UNKNOWN, *self.classifier.class_names])
-        return {**found, "label": tf.gather(names, index + 1)}
+        return self._named(self.classifier.logits(images), settings)
 
     def serving_bytes(self, image_bytes, **settings):
         """The same of PNG and JPEG files."""
@@ -33,8 +38,21 @@ class Functions:
 
     def serving_raw(self, raw_images, **settings):
         """The same of pixels of any size."""
-        images = encoded.fit(raw_images, self.classifier.image_shape, self.classifier.crop)
-        return self.serving_default(images, **settings)
+        return self.serving_default(self.resize(raw_images)["images"], **settings)
+
+    def resize(self, raw_images):
+        """Images of pixels of any size."""
+        return {
+            "images": encoded.fit(raw_images, self.classifier.image_shape, self.classifier.crop)
+        }
+
+    def classifier_and_embeddings(self, images, **settings):
+        """`serving_default` and `embed` at once."""
+        with self.classifier.own_weights():
+            embedded = self.learner.embed(tf.expand_dims(images, 0))
+            logits = self.learner.compare(self.classifier.state, embedded)[0]
+        embeddings = {"embeddings": tf.cast(embedded[0], tf.float32)}
+        return {**self._named(logits, settings), **embeddings}
 
     def embed(self, images):
         """Embedded queries."""
@@ -42,31 +60,51 @@ class Functions:
             embedded = self.learner.embed(tf.expand_dims(images, 0))[0]
         return {"embeddings": tf.cast(embedded, tf.float32)}
 
+    def embed_support(self, images):
+        """Embedded support images."""
+        with self.classifier.own_weights():
+            embedded = self.learner.embed_support(tf.expand_dims(images, 0))[0]
+        return {"embeddings": tf.cast(embedded, tf.float32)}
+
     def adapt(self, support_images, support_labels):
         """The portable state of a support set."""
+        embedded = self.embed_support(support_images)["embeddings"]
+        return self.adapt_embedded(embedded, support_labels)
+
+    def adapt_embedded(self, support_embeddings, support_labels):
+        """The same of embedded images."""
+        embedded = tf.cast(support_embeddings, self.learner.compute_dtype)
+        support = portable.support_set(embedded, support_labels)
         with self.classifier.own_weights():
-            state = portable.from_state(self._adapted(support_images, support_labels))
-        return {name: tf.cast(x, portable.dtype(name)) for name, x in state.items()}
+            state = self.learner.summarise(*support)
+            return portable.from_state(self.learner, state)
 
     def classify(self, queries, *tensors, **settings):
         """Answers for queries by a portable state, its tensors in the order of the classifier's."""
-        names = portable.from_state(self.classifier.state)
+        return self.classify_embedded(self.embed(queries)["embeddings"], *tensors, **settings)
+
+    def classify_embedded(self, embeddings, *tensors, **settings):
+        """The same for embedded queries."""
+        embedded = tf.cast(tf.expand_dims(embeddings, 0), self.learner.compute_dtype)
         with self.classifier.own_weights():
-            state = portable.to_state(self.learner, dict(zip(names, tensors, strict=True)))
-            logits = self.learner.classify(state, tf.expand_dims(queries, 0))[0]
+            named = dict(zip(self.state(), tensors, strict=True))
+            state = portable.to_state(self.learner, named)
+            logits = self.learner.compare(state, embedded)[0]
         return _answers(logits, **settings)
 
     def episode(self, support_images, support_labels, queries, **settings):
         """Answers for queries after adapting to a support set."""
+        support = portable.support_set(support_images, support_labels, self.way)
         with self.classifier.own_weights():
-            state = self._adapted(support_images, support_labels)
+            state = self.learner.adapt_state(support, deployed=True)
             logits = self.learner.classify(state, tf.expand_dims(queries, 0))[0]
         return _answers(logits, **settings)
 
-    def _adapted(self, images, labels):
-        return self.learner.adapt_state(
-            portable.support_set(images, labels, self.way), deployed=True
-        )
+    def _named(self, logits, settings):
+        found = _answers(logits, **settings)
+        names = tf.constant([UNKNOWN, *self.classifier.class_names])
+        label = tf.gather(names, found["index"] + 1)
+        return {"probabilities": found["probabilities"], "label": label, "score": found["score"]}
 
 
 def _answers(logits, **settings):
@@ -76,11 +114,27 @@ def _answers(logits, **settings):
     return {"probabilities": probabilities, "index": index, "score": score}
 
 
+def pixel_check(name):
+    """A function of inputs by name that returns operations that fail unless one holds pixels."""
+
+    def check(given):
+        images = given[name]
+        if images.shape.rank == 2:  # vectors are no pictures
+            sound = tf.math.is_finite(images)
+        else:
+            sound = (images >= -ROUNDING) & (images <= 1 + ROUNDING)
+        text = f"`{name}` must hold finite floats in [0, 1]"
+        return [tf.debugging.Assert(tf.reduce_all(sound), [text])]
+
+    return check
+
+
 def label_check(way):
-    """A function of a support set's tensors that returns operations that fail on wrong labels."""
+    """A function of inputs by name that returns operations that fail on wrong labels."""
     last = "the largest" if way is None else way - 1
 
-    def check(support_images, support_labels, *_):
+    def check(given):
+        support_images, support_labels = given["support_images"], given["support_labels"]
         largest = tf.reduce_max(support_labels) if way is None else tf.constant(way - 1, tf.int64)
         found = tf.sort(tf.unique(support_labels)[0])
         in_range = tf.reduce_all((found >= 0) & (found <= largest))

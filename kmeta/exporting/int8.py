@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from kmeta.edge.images import to_float
 from kmeta.episode import Episode
 from kmeta.exporting import parity, scoring
 
 _VNNI = {"avx512_vnni", "avx_vnni"}
+_ALWAYS = ("classifier",)  # files that must have layers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,9 +58,7 @@ class Int8:
 
     def check(self, classifier):
         """Raise ValueError unless a classifier can be quantised and scored so."""
-        from kmeta.learners.metric.metric_learner import MetricLearner
-
-        if not isinstance(classifier.learner, MetricLearner):
+        if not classifier.can_grow:
             raise ValueError(
                 "Argument `quantize` needs a metric learner (Prototypical, Matching, Siamese, "
                 "Relation), which adapts in ONNX, where int8 can be scored on tasks. Received: a "
@@ -157,18 +157,22 @@ def apply(settings, folder):
         kept = pathlib.Path(kept)
         for path in list(folder.glob("*.onnx")):
             shutil.move(path, kept / path.name)
-        before, after = scoring.Models(kept), scoring.Models(folder)
+        before = scoring.models(kept)
         tasks = [_whole(*task) for task in scoring.tasks(settings.calibration)]
         known = [_inputs(before, images, labels) for images, labels in tasks]
         for path in sorted(kept.iterdir()):
-            names = before.inputs(path.stem)
-            batches = [{name: given[name] for name in names} for given in known]
-            quantizer.quantize(path, folder / path.name, batches, reduce_range)
+            if path.stem in _ALWAYS or quantizer.has_layers(path):
+                batches = [given[path.stem] for given in known]
+                quantizer.quantize(path, folder / path.name, batches, reduce_range)
+            else:
+                shutil.copy(path, folder / path.name)
+        after = scoring.models(folder)
         accuracy = scoring.accuracy(before, after, settings.scored)
         _refuse_fall(accuracy, settings)
         differences = parity.measure(folder, math.inf)["onnx"]
         with np.load(folder / "sample.npz") as sample:
-            latency = scoring.latency(before, after, sample["images"][:1])
+            image = to_float(sample["images"][:1], "sample")
+        latency = scoring.latency(before, after, image)
         return Quantization(
             reduce_range=reduce_range,
             calibration_images=sum(len(images) for images, _ in tasks),
@@ -191,10 +195,17 @@ def _whole(support_images, support_labels, queries, query_labels):
 
 
 def _inputs(models, images, labels):
-    """What every model may take, so that the layers of all see the same images."""
+    """What every file may take, so that the layers of all see the same images."""
+    embedded = models.run("embed", {"images": images})
     support = {"support_images": images, "support_labels": labels}
-    known = {"images": images, "queries": images, **support, **models.run("adapt", support)}
-    return {**known, "raw_images": np.round(images * 255).astype("uint8")}
+    given = {"images": images}
+    return {
+        "classifier": given,
+        "support": given,
+        "classify": {**embedded, **models.run("adapt", support)},
+        "adapt": {"support_embeddings": embedded["embeddings"], "support_labels": labels},
+        "resize": {"raw_images": np.round(images * 255).astype("uint8")},
+    }
 
 
 def _refuse_fall(accuracy, settings):

@@ -1,11 +1,11 @@
 """`manifest.json`: what a bundle is, what it was made of and by what it can be checked.
 
 Keys:
-    format, format_version: `"kmeta.bundle"` and the version of this list, 2. Version 1 had neither
-        `state` nor `rejection`, and of `signatures` the names only.
+    format, format_version: `"kmeta.bundle"` and the version of this list, 3. Version 2 had all
+        weights in every ONNX file.
     learner: `class_name` as registered with Keras, and its `config`, null where it has none.
     bn_mode: the statistics of batch normalisation in the classifier.
-    input: `name`, `dtype`, `shape` (null is the batch), `scaling`, in words, and `crop`: null where
+    input: `name`, `dtype`, `shape` (first the batch), `scaling`, in words, and `crop`: null where
         pictures are resized as a whole, or the share of their shorter side that is taken, in the
         middle (see `kmeta.edge.pixels.fitted`).
     output: `name`, `dtype`, `shape`.
@@ -14,11 +14,11 @@ Keys:
         an image is `max(probabilities) * sigmoid(slope * max(logits) + offset)`; `threshold` and
         `unknown`, the label of an image whose score is below it.
     signatures: of the SavedModel, by name: `inputs` and `outputs`, each `dtype` and `shape` by
-        name, and `onnx`, the file that has it, or `onnx_lacks`, the operations because of which
-        there is none.
+        name; sizes that may vary have names, the same where they are equal. Which of them ONNX
+        has too follows from its files, see `kmeta.exporting.endpoints`.
     state: null where classes cannot be added. Else `file`, with the tensors that `classify` takes
         beside queries, and `rows`: `"items"` if these are support items, with `labels`, or
-        `"classes"` (see `kmeta.exporting.portable`).
+        `"classes"` (see `MetricLearner.portable_state`).
     parity: largest differences from Keras on the sample, `saved_model` and `onnx`; the same for
         each of the `signatures`; and the `tolerance` they were held to. In an int8 bundle these
         are of the float files that it was made of.
@@ -74,14 +74,14 @@ def write(folder, classifier, signatures, differences, tolerance, quantization=N
         "input": {
             "name": "images",
             "dtype": "float32",
-            "shape": [None, *classifier.image_shape],
+            "shape": ["batch", *classifier.image_shape],
             "scaling": SCALING,
             "crop": classifier.crop,
         },
         "output": {
             "name": "probabilities",
             "dtype": "float32",
-            "shape": [None, len(class_names)],
+            "shape": ["batch", len(class_names)],
         },
         "class_names": class_names,
         "rejection": {**classifier.settings, "unknown": UNKNOWN},

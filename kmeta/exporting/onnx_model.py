@@ -1,7 +1,5 @@
 """Conversion of an endpoint to ONNX."""
 
-import re
-
 import numpy as np
 import onnx
 import tensorflow as tf
@@ -10,20 +8,6 @@ import tf2onnx
 from kmeta.exporting.logs import silent
 
 OPSET = 15  # any from 13 to 18 converts; 15 runs on runtimes from 2021 on
-
-
-_DERIVATIVE = re.compile(r"Grad$|GradGrad$|GradientArgs$|Backprop")
-
-
-class NotInOnnx(ValueError):
-    """An endpoint has operations that ONNX lacks: `operations`, sorted names."""
-
-    def __init__(self, operations):
-        self.operations = sorted(operations)
-        super().__init__(
-            "Argument `classifier` must be made of operations that ONNX has. Received: a "
-            f"classifier that uses {', '.join(self.operations)}"
-        )
 
 
 def save(endpoint, path, metadata):
@@ -37,8 +21,7 @@ def save(endpoint, path, metadata):
         metadata: dict of texts for the file's `metadata_props`.
 
     Raises:
-        NotInOnnx: if the endpoint has operations that ONNX lacks.
-        ValueError: if the graph is not valid.
+        ValueError: if the endpoint has operations that ONNX lacks, or the graph is not valid.
     """
     model = convert(endpoint)
     _check(model)
@@ -71,21 +54,30 @@ def convert(endpoint):
             *inputs[:count], **dict(zip(endpoint.settings, inputs[count:], strict=True))
         )
 
+    traced = tf.function(function, autograph=False)
+    signature = (*endpoint.inputs, *settings)
+    graph = traced.get_concrete_function(*signature).graph  # the one that is converted
     with silent("tf2onnx"):
         model, _ = tf2onnx.convert.from_function(
-            tf.function(function, autograph=False),
-            input_signature=(*endpoint.inputs, *settings),
+            traced,
+            input_signature=signature,
             opset=OPSET,
             custom_op_handlers={"Erfc": (_erfc, [])},
         )
+    _hold_constants(model.graph, graph.captures)
     return model
 
 
-def derivatives(function):
-    """Operations of a traced endpoint that compute derivatives, sorted; ONNX lacks them all."""
-    graph = function.graph.as_graph_def()
-    nodes = [*graph.node, *(node for part in graph.library.function for node in part.node_def)]
-    return sorted({node.op for node in nodes if _DERIVATIVE.search(node.op)})
+def _hold_constants(graph, captures):
+    """Tensors that a network holds beside its weights, of which tf2onnx makes inputs."""
+    held = {inner.name: outer for outer, inner in captures if outer.dtype != tf.resource}
+    inputs = [given for given in graph.input if given.name not in held]
+    for given in graph.input:
+        if given.name in held:
+            value = np.asarray(held[given.name])
+            graph.initializer.append(onnx.numpy_helper.from_array(value, given.name))
+    del graph.input[:]
+    graph.input.extend(inputs)
 
 
 def _erfc(graph, node, name, args):
@@ -109,7 +101,10 @@ def _check(model):
         if not onnx.defs.has(node.op_type, max_inclusive_version=OPSET, domain=node.domain)
     }
     if lacking:
-        raise NotInOnnx(lacking)
+        raise ValueError(
+            "Argument `classifier` must be made of operations that ONNX has. Received: a "
+            f"classifier that uses {', '.join(sorted(lacking))}"
+        )
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:

@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+from kmeta import edge
+
 _SCRIPT = pathlib.Path(__file__).with_name("verify.py")
 
 
@@ -13,7 +15,7 @@ def measure(folder, tolerance):
     """Run the models of a bundle on its sample in a fresh process (`verify.py`).
 
     Args:
-        folder: with `saved_model/1`, `*.onnx` and `sample.npz`.
+        folder: with `saved_model/1`, `*.onnx`, `sample.npz` and `state.npz`.
         tolerance: largest difference allowed.
 
     Returns:
@@ -25,7 +27,8 @@ def measure(folder, tolerance):
         RuntimeError: if the process fails.
     """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    command = [sys.executable, "-I", _SCRIPT, folder, *sys.path]
+    reader = pathlib.Path(edge.__file__).parent
+    command = [sys.executable, "-I", _SCRIPT, folder, reader, *sys.path]
     process = subprocess.run(command, capture_output=True, text=True, env=environment)
     if process.returncode != 0:
         raise RuntimeError(

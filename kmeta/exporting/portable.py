@@ -1,10 +1,7 @@
-"""The state of a metric learner in a form that grows: rows that belong to items, or to classes.
+"""The portable state of a metric learner inside graphs, its labels as integers.
 
-A class is added by rows at the end and removed with its rows, with no more than arrays:
-
-- `"items"`: `embedded [items, ...]`, the embedded support set as it is before anything is made of
-  it, and `labels [items]` int64.
-- `"classes"`: tensors `[way, ...]`, such as prototypes.
+See `MetricLearner.portable_state`: rows that belong to classes, or to support items, whose `labels`
+are one-hot there and `[items]` int64 here.
 """
 
 import tensorflow as tf
@@ -22,23 +19,21 @@ def dtype(name):
     return tf.int64 if name == "labels" else tf.float32
 
 
-def from_state(state):
+def from_state(learner, state):
     """The portable form, by name, of the state of one task."""
-    if "labels" not in state:
-        return {name: tensor[0] for name, tensor in state.items()}
-    embedded = state.get("plain", state["embedded"])
-    return {"embedded": embedded[0], "labels": tf.argmax(state["labels"][0], axis=-1)}
+    tensors = learner.portable_state(state)
+    return {
+        name: tf.argmax(x, axis=-1) if name == "labels" else tf.cast(x, dtype(name))
+        for name, x in tensors.items()
+    }
 
 
 def to_state(learner, tensors):
     """The state of one task, by which `learner` classifies."""
-    if rows(tensors) == "classes":
-        tensors = {name: tf.cast(x, learner.compute_dtype) for name, x in tensors.items()}
-        return {name: tf.expand_dims(tensor, 0) for name, tensor in tensors.items()}
-    embedded = tf.cast(tensors["embedded"], learner.compute_dtype)
-    return learner.summarise(
-        tf.expand_dims(embedded, 0), tf.expand_dims(one_hot(tensors["labels"]), 0)
-    )
+    found = {name: tf.cast(x, learner.compute_dtype) for name, x in tensors.items()}
+    if "labels" in tensors:
+        found["labels"] = one_hot(tensors["labels"])
+    return learner.restored_state(found)
 
 
 def support_set(images, labels, way=None):

@@ -9,16 +9,19 @@ import tempfile
 
 import numpy as np
 import onnx
-from onnxruntime.quantization import (
+
+from kmeta.edge.runtime import onnxruntime
+from kmeta.exporting.onnx_model import nodes
+
+onnxruntime()  # without its telemetry, before what follows loads it
+from onnxruntime.quantization import (  # noqa: E402
     CalibrationDataReader,
     CalibrationMethod,
     QuantFormat,
     QuantType,
     quantize_static,
 )
-from onnxruntime.quantization.shape_inference import quant_pre_process
-
-from kmeta.exporting.onnx_model import nodes
+from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: E402
 
 # Initialisers that users may replace, never folded away.
 SETTINGS = ("temperature", "threshold", "slope", "offset")
@@ -50,13 +53,19 @@ def quantize(source, path, batches, reduce_range):
         quant_pre_process(opened, folded, skip_symbolic_shape=True)
         float_model = onnx.load(folded)
         _share_constants(float_model.graph)
+        layers = _layers(float_model.graph)
+        if not layers:
+            raise ValueError(
+                "Argument `quantize` needs a network with convolutions or dense layers. "
+                "Received: a network without"
+            )
         onnx.save(float_model, folded)
         quantize_static(
             folded,
             made,
             _Reader([{**batch, **given} for batch in batches]),
             quant_format=QuantFormat.QDQ,
-            nodes_to_quantize=_layers(float_model.graph),
+            nodes_to_quantize=layers,
             per_channel=True,
             reduce_range=reduce_range,
             activation_type=QuantType.QUInt8,
@@ -68,6 +77,11 @@ def quantize(source, path, batches, reduce_range):
     _sort(model.graph)
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def has_layers(source):
+    """Whether an ONNX file has anything that can be quantised."""
+    return bool(_layers(onnx.load(source).graph))
 
 
 def _with_inputs(model, settings):
@@ -141,11 +155,6 @@ def _layers(graph):
         dense = node.op_type in ("MatMul", "Gemm") and rank == 2 and size >= _LEAST
         if dense or (node.op_type == "Conv" and rank > 2):
             found.append(node.name)
-    if not found:
-        raise ValueError(
-            "Argument `quantize` needs a network with convolutions or dense layers. "
-            "Received: a network without"
-        )
     return found
 
 

@@ -3,63 +3,47 @@
 import numpy as np
 import tensorflow as tf
 
-from kmeta.exporting import portable
+from kmeta.edge import sample as samples
+from kmeta.exporting import endpoints
 
-_FEW = 8  # images at most for the endpoints beside `serving_default`
+_ITEMS = 8  # support images at most, where there are no more classes
 
 
-def make(classifier, functions, images, probabilities):
-    """The arrays of `sample.npz`.
+def make(classifier, functions, pixels):
+    """The arrays of `sample.npz`, see `kmeta.edge.sample`.
 
     Args:
         classifier: `kmeta.Classifier`.
         functions: traced endpoints by name.
-        images: `[n, ...]`, two or more.
-        probabilities: Keras' own for them, `[n, way]`.
+        pixels: images `[n, ...]`, two or more, uint8, or float32 vectors.
 
     Returns:
-        Dict of arrays: `images` and `probabilities`, and for the other endpoints inputs and outputs
-        as `endpoint/name`. Only outputs that are floats: their rounding can be bounded, a label
-        between two equal classes cannot.
+        Dict of arrays. Of outputs only floats: their rounding can be bounded, a label between two
+        equal classes cannot. `probabilities` are Keras' own.
     """
-    sample = {"images": images, "probabilities": probabilities}
-    inputs = _inputs(classifier, functions, images)
+    stored = {"images": pixels, "support_labels": _labels(classifier, functions, len(pixels))}
+    if "serving_bytes" in functions:
+        stored["image_bytes"] = np.array([tf.io.encode_png(x).numpy() for x in pixels])
+    given = samples.inputs(stored, state(classifier) if classifier.can_grow else {})
     for name, function in functions.items():
         if name == "serving_default":
             continue
         specs = function.structured_input_signature[0]
-        known = inputs | state(classifier) if name == "classify" else inputs
-        given = {spec.name: known[spec.name] for spec in specs}
         with tf.device("/cpu:0"):
             outputs = function(*(tf.constant(given[s.name], s.dtype) for s in specs))
-        given.update({n: x.numpy() for n, x in outputs.items() if x.dtype.is_floating})
-        sample.update({f"{name}/{n}": value for n, value in given.items()})
-    return sample
+        stored |= {f"{name}/{n}": x.numpy() for n, x in outputs.items() if x.dtype.is_floating}
+    stored["probabilities"] = endpoints.reference(classifier, given["images"])
+    return stored
 
 
-def _inputs(classifier, functions, images):
+def _labels(classifier, functions, count):
     way = len(classifier.class_names)
     if "adapt" in functions:  # for any number of classes: as many as there are images
-        way = min(way, len(images))
-    items = np.arange(max(way, min(len(images), _FEW)))
-    few = images[:_FEW]
-    inputs = {
-        "images": few,
-        "queries": few,
-        "support_images": images[items % len(images)],
-        "support_labels": items % way,
-    }
-    pixels = np.round(few * 255).astype("uint8")
-    if "serving_raw" in functions:
-        inputs["raw_images"] = pixels.repeat(2, axis=1)  # to be resized
-    if "serving_bytes" in functions:
-        inputs["image_bytes"] = np.array([tf.io.encode_png(x).numpy() for x in pixels])
-    return inputs
+        way = min(way, count)
+    return np.arange(max(way, min(count, _ITEMS))) % way
 
 
 def state(classifier):
     """The portable state of a metric learner as arrays, those of `state.npz`."""
-    return {
-        name: np.asarray(tensor, portable.dtype(name).as_numpy_dtype)
-        for name, tensor in portable.from_state(classifier.state).items()
-    }
+    tensors = endpoints.Functions(classifier).state()
+    return {name: np.asarray(tensor) for name, tensor in tensors.items()}

@@ -31,12 +31,21 @@ def save(functions, path, class_names):
             tf.saved_model.save(held, path, signatures=functions)
 
 
-def describe(function):
-    """Inputs and outputs of a traced endpoint for the manifest; null is a size that may vary."""
+def describe(function, dimensions):
+    """Inputs and outputs of a traced endpoint for the manifest.
+
+    dimensions: names of the sizes that may vary, see `kmeta.exporting.endpoints.Endpoint`.
+    """
 
     def tensors(specs):
         return {
-            name: {"dtype": spec.dtype.name, "shape": list(spec.shape)}
+            name: {
+                "dtype": spec.dtype.name,
+                "shape": [
+                    dimensions.get(name, {}).get(axis, "any") if size is None else size
+                    for axis, size in enumerate(spec.shape)
+                ],
+            }
             for name, spec in specs.items()
         }
 
@@ -45,10 +54,12 @@ def describe(function):
 
 
 def _fixed(endpoint):
-    """The function of an endpoint's inputs alone, after its check."""
+    """The function of an endpoint's inputs alone, after its checks."""
+    names = [spec.name for spec in endpoint.inputs]
 
     def function(*inputs):
-        checks = [] if endpoint.check is None else endpoint.check(*inputs)
+        given = dict(zip(names, inputs, strict=True))
+        checks = [operation for check in endpoint.checks for operation in check(given)]
         with tf.control_dependencies(checks):
             inputs = [tf.identity(x) for x in inputs] if checks else inputs
             return endpoint.function(*inputs, **endpoint.settings)

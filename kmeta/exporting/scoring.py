@@ -4,43 +4,14 @@ import time
 
 import numpy as np
 
+from kmeta.edge.models import Models
+
 _RUNS, _WARM = 200, 20
 
 
-class Models:
-    """The ONNX files of a folder, each loaded when it is first needed, on one thread."""
-
-    def __init__(self, folder):
-        self._folder = folder
-        self._loaded = {}
-
-    def session(self, stem):
-        """The session of `<stem>.onnx`."""
-        import onnxruntime
-
-        if stem not in self._loaded:
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = 1
-            self._loaded[stem] = onnxruntime.InferenceSession(
-                self._folder / f"{stem}.onnx", options, providers=["CPUExecutionProvider"]
-            )
-        return self._loaded[stem]
-
-    def inputs(self, stem):
-        """Names of the inputs of a file."""
-        return [given.name for given in self.session(stem).get_inputs()]
-
-    def run(self, stem, given):
-        """All outputs of a file, by name."""
-        session = self.session(stem)
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, given), strict=True))
-
-    def answers(self, support_images, support_labels, queries):
-        """Labels of queries, `[n]`, after adapting to a support set as a device does."""
-        support = {"support_images": support_images, "support_labels": support_labels}
-        given = {"queries": queries, **self.run("adapt", support)}
-        return self.run("classify", given)["probabilities"].argmax(-1)
+def models(folder):
+    """The `kmeta.edge.models.Models` of the ONNX files in a folder, on one thread."""
+    return Models({path.stem: path.read_bytes() for path in folder.glob("*.onnx")}, folder, 1)
 
 
 def tasks(episodes):
@@ -62,7 +33,7 @@ def accuracy(before, after, episodes):
     """`{"float": a, "int8": a, "interval": half width}` of two `Models` on the same episodes."""
     hits = np.array(
         [
-            [(models.answers(x, y, queries) == labels).mean() for models in (before, after)]
+            [(_answers(found, x, y, queries) == labels).mean() for found in (before, after)]
             for x, y, queries, labels in tasks(episodes)
         ]
     )
@@ -75,12 +46,18 @@ def accuracy(before, after, episodes):
     }
 
 
+def _answers(models, support_images, support_labels, queries):
+    """Labels of queries, `[n]`, after adapting to a support set as a device does."""
+    given = {"support_images": support_images, "support_labels": support_labels, "queries": queries}
+    return models.run("episode", given, ["probabilities"])["probabilities"].argmax(-1)
+
+
 def latency(before, after, image):
     """Median milliseconds of `classifier.onnx`; the two take turns, so that both see the same."""
     times = {"float": [], "int8": []}
     for _ in range(_RUNS + _WARM):
         for models, found in zip((before, after), times.values(), strict=True):
             begin = time.perf_counter()
-            models.session("classifier").run(["probabilities"], {"images": image})
+            models.run("serving_default", {"images": image}, ["probabilities"])
             found.append(time.perf_counter() - begin)
     return {name: 1000 * float(np.median(found[_WARM:])) for name, found in times.items()}

@@ -1,38 +1,44 @@
-"""Compare the models of a bundle with its sample: `verify.py FOLDER [ENTRIES OF sys.path ...]`.
+"""Compare the models of a bundle with its sample.
 
-Run by path in a fresh process. Needs NumPy, TensorFlow and onnxruntime; kmeta and Keras cannot be
-imported here, so that a bundle that passes needs neither. The last line of the output is
+`verify.py FOLDER READER [ENTRIES OF sys.path ...]`, run by path in a fresh process; `READER` is the
+folder of the package for devices. Needs NumPy, TensorFlow and onnxruntime; kmeta and Keras cannot
+be imported here, so that a bundle that passes needs neither. The last line of the output is
 `{"saved_model": {signature: d}, "onnx": {signature: d}}`, the largest differences over batches of
 one and of all images, relative to the largest number of an output where that is above 1; NaN where
 an output is not a number or has another shape.
 """
 
+import importlib.util
 import json
 import os
+import pathlib
 import sys
 
 _FORBIDDEN = ("kmeta", "keras")
 _BATCHED = ("images", "queries", "image_bytes", "raw_images")  # each row has its own answer
 
 
-def main(folder, *search_path):
+def main(folder, reader, *search_path):
     """Write the largest differences of the models in `folder` to the output."""
     sys.path.extend(entry for entry in search_path if entry not in sys.path)
     for name in _FORBIDDEN:
         sys.modules[name] = None  # importing it fails from here on
+    _import_reader(reader)
 
     import numpy as np
+    from kmeta_edge import arrays, sample
 
-    with np.load(os.path.join(folder, "sample.npz")) as file:
-        sample = dict(file)
+    folder = pathlib.Path(folder)
+    stored = arrays.read((folder / "sample.npz").read_bytes())
+    state = folder / "state.npz"
+    given_by_name = sample.inputs(stored, arrays.read(state.read_bytes()) if state.exists() else {})
 
-    def largest_difference(signature, predict, inputs):
-        prefix = "" if signature == "serving_default" else f"{signature}/"
-        values = {n.removeprefix(prefix): x for n, x in sample.items() if n.startswith(prefix)}
+    def largest_difference(signature, inputs, predict):
+        values = sample.outputs(stored, signature)
         batched = [name for name in inputs if name in _BATCHED]
         differences = []
         for batch in (slice(0, 1), slice(None)) if batched else (slice(None),):
-            given = {name: values[name][batch if name in batched else ...] for name in inputs}
+            given = {n: given_by_name[n][batch if n in batched else ...] for n in inputs}
             for name, output in predict(given).items():
                 if name in values:
                     expected = values[name][batch]
@@ -41,45 +47,53 @@ def main(folder, *search_path):
                     differences.append(np.abs(output - expected).max() / scale if fits else np.nan)
         return float(np.max(differences))
 
+    functions = _saved_model(folder)
+    inputs = {name: names for name, (names, _) in functions.items()}
     differences = {
-        kind: {name: largest_difference(name, *model) for name, model in models(folder)}
-        for kind, models in (("saved_model", _saved_model), ("onnx", _onnx))
+        kind: {name: largest_difference(name, *function) for name, function in found.items()}
+        for kind, found in (("saved_model", functions), ("onnx", _onnx(folder, inputs)))
     }
     assert not any(sys.modules[name] for name in _FORBIDDEN)
     sys.stdout.write("\n" + json.dumps(differences) + "\n")
 
 
+def _import_reader(path):
+    """`kmeta_edge` from its folder, wherever that is."""
+    spec = importlib.util.spec_from_file_location("kmeta_edge", os.path.join(path, "__init__.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["kmeta_edge"] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
 def _saved_model(folder):
-    """Name, function and inputs of each signature of the SavedModel."""
+    """Inputs and function of each signature of the SavedModel, none where there is none."""
+    if not (folder / "saved_model").exists():
+        return {}
     import tensorflow as tf
 
-    model = tf.saved_model.load(os.path.join(folder, "saved_model", "1"))
-    for name, signature in model.signatures.items():
+    model = tf.saved_model.load(str(folder / "saved_model" / "1"))
 
-        def predict(given, signature=signature):
-            outputs = signature(**{n: tf.constant(x) for n, x in given.items()})
+    def function(name):
+        def predict(given):
+            outputs = model.signatures[name](**{n: tf.constant(x) for n, x in given.items()})
             return {n: x.numpy() for n, x in outputs.items()}
 
-        yield name, (predict, list(signature.structured_input_signature[1]))
+        return list(model.signatures[name].structured_input_signature[1]), predict
+
+    return {name: function(name) for name in model.signatures}
 
 
-def _onnx(folder):
-    """Name, function and inputs of each ONNX file."""
-    import onnxruntime
+def _onnx(folder, inputs):
+    """Inputs and function of each signature that the ONNX files have."""
+    from kmeta_edge.models import Models
 
-    for file in sorted(os.listdir(folder)):
-        stem, extension = os.path.splitext(file)
-        if extension == ".onnx":
-            session = onnxruntime.InferenceSession(
-                os.path.join(folder, file), providers=["CPUExecutionProvider"]
-            )
+    models = Models({path.stem: path.read_bytes() for path in folder.glob("*.onnx")})
 
-            def predict(given, session=session):
-                names = [output.name for output in session.get_outputs()]
-                return dict(zip(names, session.run(names, given), strict=True))
+    def function(name):
+        return inputs[name], lambda given: models.run(name, given)
 
-            name = "serving_default" if stem == "classifier" else stem
-            yield name, (predict, [given.name for given in session.get_inputs()])
+    return {name: function(name) for name in models.names}
 
 
 if __name__ == "__main__":

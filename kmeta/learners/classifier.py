@@ -112,6 +112,11 @@ class Classifier(keras.Model):
             self._structure, [ops.convert_to_tensor(x) for x in self._state]
         )
 
+    @property
+    def can_grow(self):
+        """Whether classes can be added, see `MetricLearner.portable_state`."""
+        return hasattr(self.learner, "portable_state")
+
     def own_weights(self):
         """While inside, the learner computes with this classifier's copies of its weights."""
         return keras.StatelessScope(zip(_weights(self.learner), self._weights_copy, strict=True))

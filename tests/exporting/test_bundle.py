@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 
+import bundled
 import numpy as np
 import pytest
 
@@ -18,16 +19,16 @@ from kmeta.exporting import load_bundle, verify_bundle
 def test_manifest_says_what_is_there(exported, classifier):
     report, path = exported
     manifest = verify_bundle(path)
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert manifest["learner"]["class_name"] == "kmeta>PrototypicalNetwork"
     assert manifest["learner"]["config"]["scale"] == 30.0
     assert manifest["learner"]["config"]["network"]["config"]["filters"] == 4
     assert manifest["bn_mode"] == classifier.bn_mode == "running"
     assert manifest["class_names"] == ["ant", "bee", "cat", "dög", "eel"]
-    assert manifest["input"]["shape"] == [None, 28, 28, 1]
+    assert manifest["input"]["shape"] == ["batch", 28, 28, 1]
     assert (manifest["input"]["name"], manifest["input"]["dtype"]) == ("images", "float32")
     assert manifest["input"]["scaling"] == SCALING
-    assert manifest["output"]["shape"] == [None, 5]
+    assert manifest["output"]["shape"] == ["batch", 5]
     parity = manifest["parity"]
     assert parity["saved_model"] == report.saved_model_difference
     assert parity["onnx"] == report.onnx_difference == max(parity["signatures"]["onnx"].values())
@@ -38,11 +39,10 @@ def test_manifest_says_what_is_there(exported, classifier):
     assert manifest["rejection"] == {**settings, "unknown": "unknown"}
     assert manifest["signatures"]["adapt"] == {
         "inputs": {
-            "support_images": {"dtype": "float32", "shape": [None, 28, 28, 1]},
-            "support_labels": {"dtype": "int64", "shape": [None]},
+            "support_images": {"dtype": "float32", "shape": ["items", 28, 28, 1]},
+            "support_labels": {"dtype": "int64", "shape": ["items"]},
         },
-        "outputs": {"prototypes": {"dtype": "float32", "shape": [None, 4]}},
-        "onnx": "adapt.onnx",
+        "outputs": {"prototypes": {"dtype": "float32", "shape": ["way", 4]}},
     }
     for name in ("kmeta", "python", "tensorflow", "keras", "tf2onnx", "onnxruntime"):
         assert manifest["versions"][name][0].isdigit()
@@ -56,9 +56,10 @@ def test_manifest_says_what_is_there(exported, classifier):
 
 
 def test_sample_holds_what_keras_says(exported, classifier, images):
-    with np.load(exported[1] / "sample.npz") as sample:
-        np.testing.assert_array_equal(sample["images"], images[:5])
-        np.testing.assert_allclose(sample["probabilities"], classifier(images[:5]), atol=1e-6)
+    sample = bundled.stored(exported[1])
+    expected = np.round(images[[0, 1, 2, 4]] * 255)  # four of the five, evenly spread
+    np.testing.assert_array_equal(sample["images"], expected)
+    np.testing.assert_allclose(sample["probabilities"], classifier(sample["images"]), atol=1e-6)
 
 
 def test_predict(exported, classifier, images):

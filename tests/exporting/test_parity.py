@@ -2,6 +2,7 @@
 
 import json
 
+import bundled
 import keras
 import numpy as np
 import onnx
@@ -81,7 +82,8 @@ def test_both_models_equal_keras(name, tmp_path):
     table = endpoints.table(classifier)
     functions = saved_model.trace({"serving_default": table["serving_default"]})
     saved_model.save(functions, str(tmp_path / "saved_model"), classifier.class_names)
-    onnx_model.save(table["serving_default"], str(tmp_path / "m.onnx"), {})
+    graphs = endpoints.graphs(classifier)
+    onnx_model.save(graphs["classifier"], str(tmp_path / "m.onnx"), {})
     import onnxruntime
 
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
@@ -115,7 +117,10 @@ def test_no_loop_and_no_copy_of_the_network(name, head):
 
     nodes, bare = (
         [node.op_type for node in onnx_model.convert(made).graph.node]
-        for made in (endpoint, endpoint._replace(function=network, settings={}))
+        for made in (
+            endpoints.graphs(classifier)["classifier"],
+            endpoint._replace(function=network, settings={}),
+        )
     )
     assert nodes.count("Conv") == 4
     assert not {"Loop", "If", "Identity", "BatchNormalization"} & set(nodes)
@@ -130,9 +135,9 @@ def test_classifier_from_a_file_exports(classifier, images, tmp_path):
     assert max(report.saved_model_difference, report.onnx_difference) < 2e-6
     bundle = load_bundle(tmp_path / "bundle")
     np.testing.assert_allclose(bundle.predict(images), classifier(images), atol=2e-6)
-    with np.load(tmp_path / "bundle" / "sample.npz") as sample:
-        assert sample["images"].shape == (4, 28, 28, 1)
-        np.testing.assert_allclose(classifier(sample["images"]), sample["probabilities"], atol=2e-6)
+    sample = bundled.stored(tmp_path / "bundle")
+    assert sample["images"].shape == (4, 28, 28, 1)
+    np.testing.assert_allclose(classifier(sample["images"]), sample["probabilities"], atol=2e-6)
 
 
 def test_report(exported):
@@ -164,7 +169,7 @@ def test_onnx_file_speaks_for_itself(exported, classifier):
     onnx.checker.check_model(model, full_check=True)
     (images,) = model.graph.input
     outputs = {output.name: output for output in model.graph.output}
-    assert set(outputs) == {"probabilities", "label", "score"}
+    assert set(outputs) == {"probabilities", "label", "score", "embeddings"}
     probabilities = outputs["probabilities"]
     settings = {x.name: onnx.numpy_helper.to_array(x) for x in model.graph.initializer}
     assert (settings["temperature"], settings["threshold"]) == (pytest.approx(1.0, rel=2e-7), 0.0)
@@ -179,4 +184,4 @@ def test_onnx_file_speaks_for_itself(exported, classifier):
     assert properties["kmeta.learner"] == "kmeta>PrototypicalNetwork"
     assert properties["kmeta.bn_mode"] == "running"
     assert "divided by 255" in properties["kmeta.scaling"]
-    assert properties["kmeta.format_version"] == "2"
+    assert properties["kmeta.format_version"] == "3"

@@ -2,6 +2,7 @@
 
 import collections
 
+import bundled
 import keras
 import numpy as np
 import onnxruntime
@@ -73,13 +74,13 @@ def runners(classifier, folder):
     saved_model.save(saved_model.trace(table), str(folder / "model"), classifier.class_names)
     model = tf.saved_model.load(str(folder / "model"))
     found = {"SavedModel": {}, "ONNX": {}}
+    for name, endpoint in endpoints.graphs(classifier).items():
+        onnx_model.save(endpoint, str(folder / f"{name}.onnx"), {})
+    models = bundled.models(folder)
     for name in STATELESS:
-        onnx_model.save(table[name], str(folder / f"{name}.onnx"), {})
-        session = onnxruntime.InferenceSession(folder / f"{name}.onnx")
 
-        def run_onnx(session=session, **given):
-            names = [output.name for output in session.get_outputs()]
-            return dict(zip(names, session.run(names, given), strict=True))
+        def run_onnx(name=name, **given):
+            return models.run(name, given)
 
         def run_saved_model(signature=model.signatures[name], model=model, **given):
             outputs = signature(**{n: tf.constant(x) for n, x in given.items()})
@@ -144,7 +145,7 @@ def test_adapted_classifiers_agree(learners, name, characters, tmp_path, size):
     for _ in range(count):
         support, labels, _ = draw(characters, rng, (2, 20), (1, 5))
         classifier = learner.adapt(support, labels)
-        endpoint = endpoints.table(classifier)["serving_default"]
+        endpoint = endpoints.graphs(classifier)["classifier"]
         onnx_model.save(endpoint, str(tmp_path / "classifier.onnx"), {})
         session = onnxruntime.InferenceSession(tmp_path / "classifier.onnx")
         for batch in (1, int(rng.integers(2, 33))):

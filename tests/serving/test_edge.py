@@ -1,18 +1,24 @@
 """The package for devices: the same numbers as kmeta, also of classes that it learned itself."""
 
+import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 
 import broken_manifests
+import bundled
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
-from kmeta_edge import FewShotClassifier, bench, pictures
+from kmeta_edge import FewShotClassifier, arrays, bench, pictures
+from kmeta_edge.bundle import fingerprint
 from PIL import Image
 
 import kmeta
@@ -78,13 +84,14 @@ def test_what_is_saved(bundle, support, tmp_path):
     assert not (tmp_path / "grown" / "classifier.onnx").exists()
     manifest = json.loads((tmp_path / "grown" / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["class_names"] == ["ant", "bee", "cat", "dög"]
-    assert manifest["output"]["shape"] == [None, 4]
-    assert set(manifest["signatures"]) == {"embed", "adapt", "classify", "episode"}
-    with pytest.raises(ValueError, match=r"not empty; pass overwrite=True"):
+    assert manifest["output"]["shape"] == ["batch", 4]
+    served = {"serving_default", "serving_raw"}
+    assert set(manifest["signatures"]) == {*served, "embed", "adapt", "classify", "episode"}
+    with pytest.raises(ValueError, match=r"pass `overwrite=True` \(--overwrite\)"):
         classifier.save(tmp_path / "grown")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "notes").touch()
-    with pytest.raises(ValueError, match="is no bundle and will not be replaced"):
+    with pytest.raises(ValueError, match="holds no manifest.json of a bundle"):
         classifier.save(tmp_path / "other", overwrite=True)
 
 
@@ -176,11 +183,13 @@ def test_models_of_a_grown_bundle_name_no_classes(bundle, support, tmp_path):
     classifier.add_class("dog", support[0]["dog"])
     classifier.save(tmp_path / "grown")
     files = list((tmp_path / "grown").glob("*.onnx"))
-    assert len(files) == 4
+    assert {file.stem for file in files} == {"embed", "adapt", "classify", "resize"}
     for file in files:
         metadata = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
         assert "kmeta.class_names" not in metadata
         assert metadata["kmeta.unknown"] == "unknown"
+    (output,) = onnxruntime.InferenceSession(tmp_path / "grown" / "embed.onnx").get_outputs()
+    assert output.name == "embeddings"  # nothing that old classes could be read from
 
 
 def test_a_relative_path_is_that_at_loading(bundle, support, tmp_path, monkeypatch):
@@ -286,8 +295,6 @@ def test_damage_is_refused(bundle):
     ):
         FewShotClassifier.load(bundle)
     files = json.loads((bundle / "manifest.json").read_text())["files"]
-    from kmeta_edge.bundle import fingerprint
-
     manifest = rewrite(bundle, files={**files, "classifier.onnx": fingerprint(model)})
     with pytest.raises(ValueError, match=r"is damaged: classifier.onnx cannot be loaded \(.*\)$"):
         FewShotClassifier.load(bundle)
@@ -300,33 +307,120 @@ def test_damage_is_refused(bundle):
         FewShotClassifier.load(bundle)
 
 
-def test_damage_after_loading(bundle, support, tmp_path):
-    """Neither used nor passed on with a fresh hash."""
+def test_a_bundle_in_use_needs_its_folder_no_more(bundle, support, tmp_path):
+    """Whatever becomes of its files, they are neither used nor passed on."""
     classifier = FewShotClassifier.load(bundle)
-    for name in ("adapt.onnx", "state.npz", "sample.npz"):
-        data = (bundle / name).read_bytes()
-        (bundle / name).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        with pytest.raises(ValueError, match=f"is damaged: {name} has changed since it was writt"):
-            if name == "adapt.onnx":
-                classifier.sessions.session("adapt")
-            elif name == "state.npz":
-                classifier.add_class("dog", support[0]["dog"])
-            else:
-                classifier.check_sample()
-        with pytest.raises(ValueError, match=f"is damaged: {name} has changed since it was writt"):
-            classifier.save(tmp_path / "copy")
-        assert not (tmp_path / "copy").exists()
-        (bundle / name).write_bytes(data)
-    (bundle / "embed.onnx").unlink()
-    with pytest.raises(ValueError, match="is damaged: embed.onnx is missing"):
-        classifier.save(tmp_path / "copy")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bundle"]
+    expected = classifier.predict(support[1])
+    shutil.rmtree(bundle)
+    np.testing.assert_array_equal(classifier.predict(support[1]), expected)
+    classifier.add_class("dog", support[0]["dog"])
+    classifier.save(tmp_path / "copy")
+    assert FewShotClassifier.load(tmp_path / "copy").class_names[-1] == "dog"
+
+
+def rehash(path, *names):
+    """Write the right hashes of changed files into the manifest."""
+    files = json.loads((path / "manifest.json").read_text())["files"]
+    rewrite(path, files={**files, **{name: fingerprint(path / name) for name in names}})
+
+
+def external(content):
+    """A model one of whose numbers are in another file, beside it."""
+    model = onnx.load_from_string(content)
+    tensor = max(model.graph.initializer, key=lambda x: len(x.raw_data))
+    data = tensor.raw_data
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "weights.bin"), ("length", str(len(data)))):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return model.SerializeToString(), data
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_models_that_read_other_files_are_refused(bundle, listed, monkeypatch):
+    """In the bundle or in the working directory."""
+    content, data = external((bundle / "classifier.onnx").read_bytes())
+    (bundle / "classifier.onnx").write_bytes(content)
+    (bundle / "weights.bin").write_bytes(data)
+    monkeypatch.chdir(bundle)
+    onnxruntime.InferenceSession(content)  # it would be read
+    rehash(bundle, "classifier.onnx", *(["weights.bin"] if listed else []))
+    with pytest.raises(ValueError, match="classifier.onnx cannot be loaded .it reads its numbers "):
+        FewShotClassifier.load(bundle)
+
+
+def test_names_outputs_and_state_are_of_the_same_classes(bundle, exported, tmp_path):
+    """With every hash right, and the manifest of one class less."""
+    sound = json.loads((bundle / "manifest.json").read_text())
+    fewer = {"class_names": ["ant", "bee"], "output": {**sound["output"], "shape": ["batch", 2]}}
+    rewrite(bundle, class_names=["ant", "bee"])
+    with pytest.raises(ValueError, match="class_names cannot be used"):
+        FewShotClassifier.load(bundle)
+    rewrite(bundle, **fewer)
+    with pytest.raises(ValueError, match="state.npz has 3 classes, manifest.json names 2"):
+        FewShotClassifier.load(bundle)
+    with np.load(bundle / "state.npz") as file:
+        rows = dict(file)
+    for state, text in (
+        ({n: x[:2] for n, x in rows.items()}, "class names in manifest.json are not those in clas"),
+        ({n: x * np.nan for n, x in rows.items()}, "its numbers are not finite"),
+        ({**rows, "more": np.zeros(2)}, "do not have the same number of rows"),
+        ({**rows, "labels": np.array([0, 0, 3])}, "its labels are not the integers from"),
+    ):
+        np.savez(bundle / "state.npz", **state)
+        rehash(bundle, "state.npz")
+        with pytest.raises(ValueError, match=text):
+            FewShotClassifier.load(bundle)
+
+
+def test_arrays_are_bounded(bundle, monkeypatch):
+    """Neither unpacked for nothing nor without a limit; a header is not believed."""
+    sample = bundled.stored(bundle)
+    np.savez_compressed(bundle / "sample.npz", **sample, unused=np.zeros(30 << 20, "uint8"))
+    rehash(bundle, "sample.npz")
+    tracemalloc.start()
+    FewShotClassifier.load(bundle)
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+    monkeypatch.setattr(arrays, "LARGEST", 1000)
+    monkeypatch.setattr(arrays.read, "__defaults__", (None, 1000))
+    with pytest.raises(ValueError, match="sample.npz has images.npy has 3264 bytes, more than 10"):
+        FewShotClassifier.load(bundle)
+    header = np.lib.format.header_data_from_array_1_0(np.zeros(3, "uint8"))
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {**header, "shape": (1 << 50,)})
+    with zipfile.ZipFile(bundle / "sample.npz", "w") as file:
+        file.writestr("images.npy", member.getvalue())
+    rehash(bundle, "sample.npz")
+    with pytest.raises(ValueError, match="images.npy holds no numbers, or not as many as it says"):
+        FewShotClassifier.load(bundle)
+    (bundle / "manifest.json").write_text(" " * (17 << 20))
+    with pytest.raises(ValueError, match="manifest.json' is damaged: it has more than 16777216 by"):
+        FewShotClassifier.load(bundle)
+
+
+def test_signatures_follow_the_classes(bundle, support):
+    """`run` as `answers`, also of classes that were learned here."""
+    classifier = FewShotClassifier.load(bundle)
+    classifier.add_class("dog", support[0]["dog"])
+    described = classifier.signatures
+    assert described["serving_default"]["outputs"]["probabilities"]["shape"] == ["batch", 4]
+    assert described["classify"]["outputs"]["probabilities"]["shape"] == ["queries", "way"]
+    pixels = (support[1] * 255).astype("uint8")
+    probabilities, labels, scores = classifier.answers(pixels)
+    for name, given in (
+        ("serving_default", {"images": pixels / np.float32(255)}),
+        ("serving_raw", {"raw_images": pixels}),
+    ):
+        found = classifier.run(name, given)
+        np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-6)
+        np.testing.assert_allclose(found["score"], scores, atol=1e-6)
+        assert found["label"].tolist() == labels
 
 
 def test_a_sample_that_is_none(bundle):
     """Its hash is right."""
-    from kmeta_edge.bundle import fingerprint
-
     files = json.loads((bundle / "manifest.json").read_text())["files"]
     for content, text in ((b"PK", "has no arrays"), (None, "lacks arrays")):
         if content is None:
@@ -340,12 +434,9 @@ def test_a_sample_that_is_none(bundle):
 
 def test_another_model_fails_the_sample(bundle, exported):
     """Every hash is right, but the answers are not those of the export."""
-    with np.load(bundle / "sample.npz") as file:
-        sample = dict(file)
+    sample = bundled.stored(bundle)
     sample["probabilities"] = np.roll(sample["probabilities"], 1, axis=1)
     np.savez(bundle / "sample.npz", **sample)
-    from kmeta_edge.bundle import fingerprint
-
     files = json.loads((bundle / "manifest.json").read_text())["files"]
     rewrite(bundle, files={**files, "sample.npz": fingerprint(bundle / "sample.npz")})
     with pytest.raises(ValueError, match="does not say of its sample what it said .* differ by 0"):
@@ -355,8 +446,8 @@ def test_another_model_fails_the_sample(bundle, exported):
 def test_manifests_that_are_refused(bundle, tmp_path):
     text = (bundle / "manifest.json").read_text()
     for changes, message in (
-        ({"format_version": 3}, "has bundle format 3, .* reads 2: install a newer version"),
-        ({"format_version": 1}, "has bundle format 1, .* reads 2: export it again"),
+        ({"format_version": 4}, "has bundle format 4, .* reads 3: install a newer version"),
+        ({"format_version": 2}, "has bundle format 2, .* reads 3: export it again"),
         ({"format": "zip"}, "is not the manifest of a kmeta bundle"),
         ({"rejection": None}, "is damaged: it lacks rejection"),
     ):
@@ -378,7 +469,7 @@ def test_manifests_that_are_refused(bundle, tmp_path):
 def test_manifests_that_cannot_be_used(bundle, key, change):
     """Among them those that leave a file out, whose hash would then not be compared."""
     rewrite(bundle, **change(json.loads((bundle / "manifest.json").read_text())))
-    with pytest.raises(ValueError, match=f"manifest.json' is damaged: {key} cannot be used; every"):
+    with pytest.raises(ValueError, match=f"manifest.json' is damaged: {key} cannot be used; names"):
         FewShotClassifier.load(bundle)
 
 
@@ -471,7 +562,7 @@ def test_mistakes_on_the_command_line(bundle, tmp_path):
         (["bench", bundle, "--runs", "0"], "expected a whole number of at least 1"),
     ):
         assert text in run(*arguments, code=2)
-    (bundle / "embed.onnx").write_bytes(b"")
+    (bundle / "adapt.onnx").write_bytes(b"")
     error = run("check", bundle, code=2)
     assert error.startswith("kmeta-edge: error: The bundle ")
     assert error.count("\n") == 1

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from kmeta_edge import sample as stored
 from specimens import SIZE, SPECIMENS, WAY
 
 from kmeta.exporting import endpoints, samples, saved_model
@@ -81,8 +82,9 @@ def test_every_signature_runs(loader, name, tmp_path):
     images = rng.random((2 * WAY, SIZE, SIZE, 1), dtype="float32")
     classifier = learner.adapt(images, np.arange(2 * WAY) % WAY)
     functions = saved_model.trace(endpoints.table(classifier))
-    probabilities = endpoints.reference(classifier, images)
-    sample = samples.make(classifier, functions, images, probabilities)
+    pixels = (images * 255).astype("uint8")
+    sample = samples.make(classifier, functions, pixels)
+    inputs = stored.inputs(sample, samples.state(classifier) if classifier.can_grow else {})
     path = tmp_path / "model"
     saved_model.save(functions, str(path), classifier.class_names)
 
@@ -93,7 +95,7 @@ def test_every_signature_runs(loader, name, tmp_path):
         requests, expected, largest = b"", [], {}
         for signature, definition in signatures.items():
             prefix = "" if signature == "serving_default" else f"{signature}/"
-            given = {n: sample[prefix + n] for n in definition.inputs}
+            given = {n: inputs[n] for n in definition.inputs}
             outputs = {n: definition.outputs[n] for n in sorted(definition.outputs)}
             requests += number(len(given)) + number(len(outputs))
             for input_name, value in given.items():

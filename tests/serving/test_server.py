@@ -5,8 +5,8 @@ import json
 import socket
 import tomllib
 
+import bundled
 import numpy as np
-import onnxruntime
 import pytest
 from kmeta_edge import FewShotClassifier
 
@@ -48,17 +48,14 @@ def queries(support):
 
 
 def run_onnx(bundle, signature, given):
-    """What onnxruntime alone makes of a file of the bundle."""
-    session = onnxruntime.InferenceSession(bundle / f"{signature}.onnx")
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, given), strict=True))
+    """What the ONNX files of a bundle make of inputs."""
+    return bundled.models(bundle).run(signature, given)
 
 
 def inputs_of(bundle, signature):
     """The bundle's own sample for a signature."""
-    with np.load(bundle / "sample.npz") as file:
-        names = json.loads((bundle / "manifest.json").read_text())["signatures"][signature]
-        return {name: file[f"{signature}/{name}"] for name in names["inputs"]}
+    names = json.loads((bundle / "manifest.json").read_text())["signatures"][signature]["inputs"]
+    return {name: value for name, value in bundled.inputs(bundle).items() if name in names}
 
 
 def equal(found, expected):
@@ -262,15 +259,27 @@ def test_what_is_refused(server, queries):
     assert "no version '3'" in refused("prototypical/versions/3", wrong(queries), 404)
 
 
-def test_inputs_whose_outputs_are_not_finite(server, queries):
-    huge = {"images": np.full((1, 28, 28, 1), 1e38, "float32")}
+def test_inputs_whose_outputs_are_not_finite(server, bundles):
+    given = inputs_of(bundles["classes"], "classify")
+    huge = {**given, "prototypes": np.full_like(given["prototypes"], 1e38)}
     text = "Inputs must give finite outputs. Received: NaN or infinity in "
-    assert server.refused("prototypical.embed", request(huge)) == text + "embeddings"
-    for options in ({}, {"outputs": [{"name": "label"}]}):
-        found = server.refused("prototypical", request(huge, **options))
+    for options in ({}, {"outputs": [{"name": "index"}]}):
+        found = server.refused("prototypical.classify", request(huge, **options))
         assert found == text + "probabilities, score"
     headers, body = binary_request(huge, parameters={"binary_data_output": True})
-    assert text in server.refused("prototypical", body, 400, headers)
+    assert text in server.refused("prototypical.classify", body, 400, headers)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, 255.0])
+def test_pixels_that_are_refused(server, queries, value):
+    """Of whatever signature; rounding passes."""
+    wrong = queries.copy()
+    wrong[0, 3, 4] = value
+    for name in ("prototypical", "prototypical.embed"):
+        text = server.refused(name, request({"images": wrong}))
+        assert text.startswith("Argument `images` must hold floats in [0, 1] or uint8. Received: ")
+    wrong[0, 3, 4] = 1.0005
+    server.infer("prototypical", {"images": wrong})
 
 
 def test_support_sets_that_are_refused(server, bundles):
@@ -286,9 +295,10 @@ def test_support_sets_that_are_refused(server, bundles):
         body = request({**given, "support_labels": np.array(labels)})
         assert text in server.refused(name, body)
     body = request(given)
-    body["inputs"][1]["data"] = [0, 1, 2, 2**70]
+    (labels,) = (tensor for tensor in body["inputs"] if tensor["name"] == "support_labels")
+    labels["data"] = [0, 1, 2, 2**70]
     assert "'support_labels' must have data of INT64" in server.refused(name, body)
-    body["inputs"][1] |= {"datatype": "FP32", "data": [0, 1, 2, 2]}
+    labels |= {"datatype": "FP32", "data": [0, 1, 2, 2]}
     assert "must have the datatype INT64. Received: FP32" in server.refused(name, body)
     given = inputs_of(bundles["items"], "classify")
     body = request({**given, "labels": given["labels"] + 1})

@@ -43,7 +43,7 @@ def appear(bundle, path):
 
 
 def damage(bundle):
-    model = bundle / "embed.onnx"
+    model = bundle / "adapt.onnx"
     data = model.read_bytes()
     model.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
 
@@ -124,7 +124,7 @@ def test_folders_that_come_and_go(versions, queries, tmp_path):
         assert server.get("/v2/models/bundle/ready")["ready"]
     lines = server.log.splitlines()
     refusals = [line for line in lines if "refused for model: The bundle" in line]
-    assert sum("embed.onnx has changed since it was written" in line for line in refusals) >= 2
+    assert sum("adapt.onnx has changed since it was written" in line for line in refusals) >= 2
     assert len(lines) <= 12, lines
     assert "Traceback" not in server.log
 
@@ -178,7 +178,7 @@ def test_mistakes_on_the_command_line(bundle, tmp_path):
             ([], "error: give a BUNDLE, or --models-dir DIR"),
             ([tmp_path / "none"], "none', which is not a folder"),
             ([tmp_path / "empty"], "has no manifest.json and no folders of versions"),
-            ([broken], "is damaged: embed.onnx has changed since it was written"),
+            ([broken], "is damaged: adapt.onnx has changed since it was written"),
             ([bundle, tmp_path / "other" / "bundle"], "Two models are called bundle: "),
             (["--models-dir", tmp_path / "none"], "Expected a folder of models. Received: "),
             ([bundle, "--port", port], f"Cannot listen on 127.0.0.1, port {port}: Address already"),

@@ -15,6 +15,7 @@ import threading
 import time
 import tomllib
 
+import bundled
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -24,7 +25,7 @@ from PIL import Image
 from tensorflow_serving.apis import prediction_log_pb2
 
 import kmeta
-from kmeta.exporting import load_bundle, warmup
+from kmeta.exporting import load_bundle
 
 from .stub_server import Model, serve_grpc, serve_rest
 
@@ -55,8 +56,7 @@ def model(request):
 
 @pytest.fixture(scope="module")
 def sample(served):
-    with np.load(served / "sample.npz") as file:
-        return dict(file)
+    return {**bundled.stored(served), **bundled.inputs(served)}
 
 
 @pytest.fixture(scope="module", params=CLIENTS)
@@ -88,22 +88,22 @@ def test_every_signature(client, served, sample):
     assert answer.label == [names[i] for i in answer.probabilities.argmax(-1)]
     assert answer.index is None
 
-    files = list(sample["serving_bytes/image_bytes"])
+    files = list(sample["image_bytes"])
     found = client.predict_files(files).probabilities
     np.testing.assert_allclose(found, sample["serving_bytes/probabilities"], atol=1e-5)
-    found = client.call("serving_raw", raw_images=sample["serving_raw/raw_images"])
+    found = client.call("serving_raw", raw_images=sample["raw_images"])
     expected = sample["serving_raw/probabilities"]
     np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
-    embedded = client.embed(sample["embed/images"])
+    embedded = client.embed(sample["images"])
     np.testing.assert_allclose(embedded, sample["embed/embeddings"], rtol=1e-5, atol=1e-4)
 
-    support = sample["adapt/support_images"], sample["adapt/support_labels"]
+    support = sample["support_images"], sample["support_labels"]
     state = client.adapt(*support)
     assert set(state) == {"prototypes"}
     np.testing.assert_allclose(
         state["prototypes"], sample["adapt/prototypes"], rtol=1e-5, atol=1e-4
     )
-    queries = sample["episode/queries"]
+    queries = sample["queries"]
     for answer in (client.classify(queries, state), client.episode(*support, queries)):
         np.testing.assert_allclose(
             answer.probabilities, sample["episode/probabilities"], rtol=1e-4, atol=1e-5
@@ -127,7 +127,7 @@ def test_rows(kind, client, sample):
     found = client.call_rows("serving_default", images=sample["images"])
     np.testing.assert_allclose(found["probabilities"], sample["probabilities"], atol=1e-5)
     assert found["label"].tolist() == client.predict(sample["images"]).label
-    found = client.call_rows("embed", images=sample["embed/images"])
+    found = client.call_rows("embed", images=sample["images"])
     np.testing.assert_allclose(
         found["embeddings"], sample["embed/embeddings"], rtol=1e-5, atol=1e-4
     )
@@ -352,15 +352,13 @@ def test_deploy(exported, tmp_path, capsys):
     assert "Expected the folder of a bundle" in capsys.readouterr().err
 
 
-def test_warm_up_requests_of_a_large_sample(tmp_path):
-    """The server refuses what is more than a batch of a batched model."""
-    sample = {"images": np.zeros((100, 2), "float32"), "embed/images": np.zeros((8, 2), "float32")}
-    traced = tf.function(lambda images: images).get_concrete_function(
-        tf.TensorSpec([None, 2], name="images")
-    )
-    warmup.save({"serving_default": traced, "embed": traced}, sample, tmp_path)
-    rows = {signature: len(given["images"]) for signature, given in warm_up(tmp_path)}
-    assert rows == {"serving_default": 32, "embed": 8}
+def test_warm_up_requests_take_no_room(exported):
+    """However large the images are."""
+    path = exported("prototypical")[1] / "saved_model" / "1"
+    assert (path / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 2000
+    (given,) = (given for signature, given in warm_up(path) if signature == "serving_default")
+    assert given["images"].shape == (1, 28, 28, 1)
+    assert set(given["images"].ravel().tolist()) == {0.5}
 
 
 @pytest.mark.parametrize("learner", ["prototypical", "full context"])

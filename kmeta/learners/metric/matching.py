@@ -81,6 +81,10 @@ class MatchingNetwork(MetricLearner):
         in_context = self.support_context(embedded, valid_items(labels))
         return {"embedded": in_context, "labels": labels, "plain": embedded}
 
+    def portable_state(self, state):
+        """The embedded support items and their labels."""
+        return super().portable_state({**state, "embedded": state.get("plain", state["embedded"])})
+
     def compare(self, state, embedded, training=False):
         return label_log_probabilities(self.similarities(state, embedded), state["labels"])
 

@@ -36,6 +36,24 @@ class MetricLearner(MetaLearner):
         """Logits `[tasks, queries, way]` of embedded queries."""
         raise NotImplementedError
 
+    def portable_state(self, state):
+        """A deployed state of one task in a form that grows, named tensors `[rows, ...]`.
+
+        Either each row is a class, and a class is added by a row. Or each row is a support item,
+        and one of the tensors is `labels`, one-hot `[items, way]`. What is made of the items
+        together is left out: `restored_state` makes it anew.
+        """
+        if "labels" not in state:
+            return {name: tensor[0] for name, tensor in state.items()}
+        return {"embedded": state["embedded"][0], "labels": state["labels"][0]}
+
+    def restored_state(self, tensors):
+        """The state of one task, for `compare`, of its portable form."""
+        if "labels" not in tensors:
+            return {name: ops.expand_dims(tensor, 0) for name, tensor in tensors.items()}
+        embedded, labels = tensors["embedded"], tensors["labels"]
+        return self.summarise(ops.expand_dims(embedded, 0), ops.expand_dims(labels, 0))
+
     def adapt_state(self, support, training=False, deployed=False):
         del deployed
         return self.summarise(self.embed_support(support.x, training), support.y, training)

@@ -58,11 +58,21 @@ def measure(directory, runs):
 
 def _bare_session(classifier, image):
     """The same computation by onnxruntime alone."""
-    signature, given = classifier.request(image)
-    session = onnxruntime().InferenceSession(
-        classifier.sessions.content(signature), providers=["CPUExecutionProvider"]
-    )
-    return lambda: session.run(["probabilities"], given)
+    models, (signature, given) = classifier._models, classifier._request(image)
+    first = _session(models, models.network)
+    if signature == "serving_default":
+        return lambda: first.run(["probabilities"], given)
+    second, queries = _session(models, "classify"), given.pop("queries")
+
+    def run():
+        (embeddings,) = first.run(["embeddings"], {"images": queries})
+        return second.run(["probabilities"], {"embeddings": embeddings, **given})
+
+    return run
+
+
+def _session(models, name):
+    return onnxruntime().InferenceSession(models.contents[name], providers=["CPUExecutionProvider"])
 
 
 def _interleaved(first, second, runs):

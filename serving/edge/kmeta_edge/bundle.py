@@ -1,25 +1,31 @@
-"""Bundles on disk: reading files and checking that they are as they were written."""
+"""Bundles on disk: reading a whole one, and checking that its files are as they were written."""
 
 import hashlib
-import io
 import json
 import os
 import pathlib
-import zipfile
+import time
 
-import numpy as np
-
+from . import arrays as npz
 from . import manifest as manifests
-from . import saved_model
+from . import place, saved_model
 
 _SERVER_ONLY = "saved_model/"  # may be left out on a device
 _SAVED_MODEL = "saved_model/1/saved_model.pb"
+_TRIES, _PAUSE = 200, 0.01  # while the bundle is being replaced; seconds
 
 
 def read(directory, whole=False):
-    """The manifest of a bundle, once every file is as it was written.
+    """`(manifest, contents)` of a bundle whose files are all as they were written.
 
-    whole: whether the SavedModel must be there too, which may be left out on a device.
+    If the bundle is replaced meanwhile, it is read again: all files are of one bundle.
+
+    Args:
+        directory: of the bundle.
+        whole: whether the SavedModel must be there too, which may be left out on a device.
+
+    Returns:
+        The manifest, and the bytes of all files beside it and the SavedModel, by name.
 
     Raises:
         ValueError: if `directory` is no bundle, is of another format version, if a file is
@@ -27,45 +33,61 @@ def read(directory, whole=False):
             or calls Python.
     """
     directory = pathlib.Path(directory)
-    manifest = manifests.read(directory)
-    for name in manifest["files"]:
-        path = directory / name
-        if path.is_file() or whole or not name.startswith(_SERVER_ONLY):
-            _compare(directory, manifest, name, fingerprint(path) if path.is_file() else None)
-        if name == _SAVED_MODEL and path.is_file():
-            saved_model.check(content(directory, manifest, name), directory)
-    return manifest
+    for _ in range(_TRIES):
+        before = _identity(directory)
+        try:
+            manifest = manifests.read(directory)
+            return manifest, _contents(directory, manifest, whole)
+        except (ValueError, OSError):
+            if before == _identity(directory) and not place.is_moving(directory):
+                raise
+        time.sleep(_PAUSE)
+    raise ValueError(f"The bundle '{directory}' is replaced all the time, and could not be read")
 
 
-def content(directory, manifest, name):
-    """The bytes of a file of a bundle.
-
-    Raises:
-        ValueError: if the file is missing or has changed, also since the bundle was loaded.
-    """
-    path = directory / name
-    data = path.read_bytes() if path.is_file() else None
-    found = data if data is None else _entry(hashlib.sha256(data), len(data))
-    _compare(directory, manifest, name, found)
-    return data
-
-
-def arrays(directory, manifest, name):
-    """The arrays of an .npz file of a bundle, by name.
-
-    Raises:
-        ValueError: as `content`, and if it is none.
-    """
-    data = content(directory, manifest, name)
+def _identity(directory):
+    """What another bundle at this place would have another one of."""
     try:
-        with np.load(io.BytesIO(data)) as file:
-            return dict(file)
-    except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"The bundle '{directory}' is damaged: {name} has no arrays") from error
+        return os.stat(directory).st_ino, (directory / "manifest.json").read_bytes()
+    except OSError:
+        return None
 
 
-def _compare(directory, manifest, name, found):
-    expected = manifest["files"][name]
+def _contents(directory, manifest, whole):
+    found = {}
+    for name, expected in manifest["files"].items():
+        path = directory / name
+        if name.startswith(_SERVER_ONLY):
+            if whole or path.is_file():
+                _compare(directory, name, fingerprint(path) if path.is_file() else None, expected)
+            if name == _SAVED_MODEL and path.is_file():
+                saved_model.check(path.read_bytes(), directory)
+            continue
+        data = None
+        if path.is_file():
+            size = path.stat().st_size
+            if size != expected["size"]:
+                _compare(directory, name, {"sha256": "", "size": size}, expected)
+            data = path.read_bytes()
+        entry = None if data is None else _entry(hashlib.sha256(data), len(data))
+        _compare(directory, name, entry, expected)
+        found[name] = data
+    return found
+
+
+def arrays(directory, contents, name, names=None):
+    """The arrays of an .npz file of a bundle by name, those of `names`, or all.
+
+    Raises:
+        ValueError: if it is none, or larger than `kmeta.edge.arrays.LARGEST`.
+    """
+    try:
+        return npz.read(contents[name], names)
+    except ValueError as error:
+        raise ValueError(f"The bundle '{directory}' is damaged: {name} has {error}") from error
+
+
+def _compare(directory, name, found, expected):
     if found is None:
         raise ValueError(f"The bundle '{directory}' is damaged: {name} is missing")
     if found != expected:
@@ -86,9 +108,9 @@ def _entry(digest, size):
 
 
 def write_manifest(folder, manifest):
-    """Write the manifest of the files in `folder`, and return it."""
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    """Write the manifest of the files in `folder`."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    names = sorted({path.relative_to(folder).as_posix() for path in paths} - {"manifest.json"})
     manifest = {**manifest, "files": {name: fingerprint(folder / name) for name in names}}
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
     (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
-    return manifest

@@ -5,40 +5,60 @@ import unicodedata
 
 import numpy as np
 
-from . import bundle, place, scoring, state
+from . import bundle, onnx_file, place, sample, scoring, state
 from .images import to_float
 from .manifest import is_probability
-from .sessions import Sessions
+from .models import Models
 
 _TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more;
 # 8-bit integers differ from what the sample says by what their manifest says
 _BATCH = 256
-_OWN_CLASSES = ("serving_default", "serving_raw")  # that the bundle was exported with
 
 
 class FewShotClassifier:
-    """A bundle in use; `FewShotClassifier.load` makes it.
+    """A bundle in use; `FewShotClassifier.load` makes it. It needs the folder no more.
 
     class_names: of the columns of `predict`.
     image_shape: of one image, such as `(height, width, channels)`.
     crop: what is taken of a picture, see `kmeta_edge.pixels.fitted`.
     threshold: `label` gives images whose score is below it the label `unknown`.
-    sessions: the models that were needed so far.
+    signatures: what `run` can be asked: by name `inputs` and `outputs`, each the `dtype` and the
+        `shape` of tensors by name; sizes that may vary have names.
     fixed_way: number of classes of every support set that the learner takes, None for any.
     """
 
-    def __init__(self, directory, manifest, sessions):
+    def __init__(self, directory, manifest, contents, threads=None):
         self.path = pathlib.Path(directory)
         self.class_names = list(manifest["class_names"])
         self.image_shape = tuple(manifest["input"]["shape"][1:])
         self.crop = manifest["input"].get("crop")
         self.threshold = manifest["rejection"]["threshold"]
         self.unknown = manifest["rejection"]["unknown"]
-        self._manifest = manifest
-        self.sessions = sessions
         self.fixed_way = None if manifest.get("state") else len(self.class_names)
-        self._state = None  # read when it is needed
-        self._own_model = "serving_default" in manifest["signatures"]
+        self._manifest, self._contents = manifest, contents
+        models = {n.removesuffix(".onnx"): x for n, x in contents.items() if n.endswith(".onnx")}
+        self._models = Models(models, self.path, threads)
+        self._state = None
+        if manifest.get("state"):
+            self._state = bundle.arrays(self.path, contents, "state.npz")
+        self._own_model = "classifier" in models
+        self._sample = bundle.arrays(self.path, contents, "sample.npz", sample.NAMES)
+        if set(sample.NAMES) - set(self._sample):
+            raise ValueError(f"The bundle '{self.path}' is damaged: sample.npz lacks arrays")
+
+    @property
+    def signatures(self):
+        """See above; those that the bundle has beside the SavedModel."""
+        described = self._manifest["signatures"]
+        served = ["serving_default"]
+        if "resize" in self._models.contents:
+            served.append("serving_raw")
+        way = {"dtype": "float32", "shape": ["batch", len(self.class_names)]}
+        found = {name: described[name] for name in self._models.names if name in described}
+        for name in served:
+            outputs = {**described[name]["outputs"], "probabilities": way}
+            found[name] = {**described[name], "outputs": outputs}
+        return found
 
     @classmethod
     def load(cls, directory, threads=None):
@@ -55,10 +75,26 @@ class FewShotClassifier:
             ValueError: if the bundle is damaged, of another format version, or fails the sample.
         """
         directory = pathlib.Path(directory).resolve()
-        manifest = bundle.read(directory)
-        found = cls(directory, manifest, Sessions(directory, manifest, threads))
+        found = cls(directory, *bundle.read(directory), threads)
+        found._check_classes()
         found.check_sample()
         return found
+
+    def _check_classes(self):
+        """Raise ValueError unless names, outputs and state are of the same classes."""
+        wrong, names = None, self.class_names
+        if self._state is not None:
+            try:
+                way = state.way(self._state)
+            except ValueError as error:
+                wrong = f"of state.npz {error}"
+            else:
+                if way != len(names):
+                    wrong = f"state.npz has {way} classes, manifest.json names {len(names)}"
+        if not wrong and self._own_model and self._models.class_names() != names:
+            wrong = "the class names in manifest.json are not those in classifier.onnx"
+        if wrong:
+            raise ValueError(f"The bundle '{self.path}' is damaged: {wrong}")
 
     def check_sample(self):
         """The largest difference of a probability from the bundle's sample.
@@ -66,8 +102,7 @@ class FewShotClassifier:
         Raises:
             ValueError: if it is more than rounding explains.
         """
-        sample = self._sample()
-        found, expected = self.predict(sample["images"]), sample["probabilities"]
+        found, expected = self.predict(self._sample["images"]), self._sample["probabilities"]
         fits = found.shape == expected.shape
         difference = float(np.abs(found - expected).max()) if fits else float("nan")
         if not difference <= self._tolerance():
@@ -76,12 +111,6 @@ class FewShotClassifier:
                 f"written: probabilities differ by {difference:.2g}"
             )
         return difference
-
-    def _sample(self):
-        sample = bundle.arrays(self.path, self._manifest, "sample.npz")
-        if not {"images", "probabilities"} <= set(sample):
-            raise ValueError(f"The bundle '{self.path}' is damaged: sample.npz lacks arrays")
-        return sample
 
     def _tolerance(self):
         quantization = self._manifest.get("quantization")
@@ -102,15 +131,34 @@ class FewShotClassifier:
         """Outputs for all images, a batch at a time."""
         images, parts = to_float(images, "images", self.image_shape), []
         for start in range(0, len(images), _BATCH):
-            signature, given = self.request(images[start : start + _BATCH])
-            parts.append(self.sessions.run(signature, list(outputs), given))
+            signature, given = self._request(images[start : start + _BATCH])
+            try:
+                found = self._models.run(signature, given, outputs)
+            except ValueError:
+                raise
+            except Exception as error:  # onnxruntime's errors have no class in common
+                text = " ".join(str(error).split())
+                raise ValueError(f"The bundle '{self.path}' cannot be run: {text}") from error
+            parts.append([found[name] for name in outputs])
         return [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
 
-    def request(self, images):
-        """The signature that predicts, and its inputs for checked images."""
+    def _request(self, images):
         if self._own_model:
             return "serving_default", {"images": images}
         return "classify", {"queries": images, **self._known()}
+
+    def run(self, signature, given):
+        """Outputs of a signature, arrays by name, for inputs by name, see `signatures`.
+
+        Inputs are taken as they are: pixels are to be checked before. `serving_default` and
+        `serving_raw` are of the present classes, and follow `threshold`.
+        """
+        if signature not in ("serving_default", "serving_raw"):
+            return self._models.run(signature, given)
+        images = given if signature == "serving_default" else self._models.call("resize", given)
+        probabilities, labels, scores = self.answers(images["images"])
+        label, score = np.array(labels, dtype=object), np.array(scores, "float32")
+        return {"probabilities": probabilities, "label": label, "score": score}
 
     def label(self, images):
         """`(labels, scores)` of each image as lists, see `answers`."""
@@ -155,8 +203,7 @@ class FewShotClassifier:
             )
         known, images = self._known(), to_float(images, "images", self.image_shape)
         support = {"support_images": images, "support_labels": np.zeros(len(images), "int64")}
-        names = list(known)
-        added = dict(zip(names, self.sessions.run("adapt", names, support), strict=True))
+        added = self._models.run("adapt", support)
         self._replace(state.with_class(known, added, len(self.class_names)), [name])
 
     def remove_class(self, name):
@@ -182,55 +229,50 @@ class FewShotClassifier:
 
     def _known(self):
         if self._state is None:
-            if not self._manifest.get("state"):
-                raise ValueError(
-                    "This bundle's classes are fixed: its learner adapts by training, which needs "
-                    "kmeta. Metric learners (Prototypical, Matching, Siamese, Relation) can grow"
-                )
-            self._state = bundle.arrays(self.path, self._manifest, self._manifest["state"]["file"])
+            raise ValueError(
+                "This bundle's classes are fixed: its learner adapts by training, which needs "
+                "kmeta. Metric learners (Prototypical, Matching, Siamese, Relation) can grow"
+            )
         return self._state
 
     def save(self, directory, overwrite=False):
         """Write a bundle for the device with the present classes; it appears as a whole.
 
-        It has the ONNX files only, `classifier.onnx` and `serving_raw.onnx` only if no class was
-        added or removed.
-        `kmeta.exporting.load_bundle` reads it too. A `threshold` that was changed is kept in the
-        manifest; the outputs `label` and `index` of the ONNX files have that of the export.
+        It has the ONNX files only; if a class was added or removed, `embed.onnx`, which does not
+        know the classes, in place of `classifier.onnx`. A `threshold` that was changed is kept in
+        the manifest; the outputs `label` and `index` of the ONNX files have that of the export.
 
         Args:
             directory: of the bundle; may be the one that was loaded.
             overwrite: replace the bundle that is there.
 
         Raises:
-            ValueError: if `directory` is in use, a file has changed since the bundle was loaded,
-                or `threshold` is not from 0 to 1.
+            ValueError: if `directory` is in use, or `threshold` is not from 0 to 1.
         """
         if not is_probability(self.threshold):
             raise ValueError(f"`threshold` must be from 0 to 1. Received: {self.threshold!r}")
-        models = {
-            name: {**signature}
-            for name, signature in self._manifest["signatures"].items()
-            if "onnx" in signature and (name not in _OWN_CLASSES or self._own_model)
+        models = self._models.contents
+        if not self._own_model:
+            network = models[self._models.network]
+            network = onnx_file.only(network, ["embeddings"], without="kmeta.class_names")
+            models = {n: x for n, x in models.items() if n != "classifier"} | {"embed": network}
+        stored = {**self._sample, "probabilities": self.predict(self._sample["images"])}
+        manifest = {
+            **self._manifest,
+            "class_names": self.class_names,
+            "output": {**self._manifest["output"], "shape": ["batch", len(self.class_names)]},
+            "rejection": {**self._manifest["rejection"], "threshold": float(self.threshold)},
+            "signatures": self.signatures,
         }
-        manifest = {**self._manifest, "signatures": models, "class_names": self.class_names}
-        manifest["rejection"] = {
-            **self._manifest["rejection"],
-            "threshold": float(self.threshold),
-        }
-        output = self._manifest["output"]
-        manifest["output"] = {**output, "shape": [*output["shape"][:-1], len(self.class_names)]}
         with place.building(directory, overwrite) as folder:
-            for name, signature in models.items():
-                (folder / signature["onnx"]).write_bytes(self.sessions.content(name))
-            if self._manifest.get("state"):
-                np.savez(folder / self._manifest["state"]["file"], **self._known())
-            sample = self._sample()
-            sample["probabilities"] = self.predict(sample["images"])
-            np.savez(folder / "sample.npz", **sample)
-            manifest = bundle.write_manifest(folder, manifest)
+            for name, content in models.items():
+                (folder / f"{name}.onnx").write_bytes(content)
+            if self._state is not None:
+                np.savez_compressed(folder / "state.npz", **self._state)
+            np.savez_compressed(folder / "sample.npz", **stored)
+            bundle.write_manifest(folder, manifest)
         if pathlib.Path(directory).resolve() == self.path:
-            self._manifest.update(manifest)  # which `sessions` has too
+            self._sample = stored
 
     def __repr__(self):
         return f"FewShotClassifier('{self.path}', class_names={self.class_names})"

@@ -1,11 +1,18 @@
-"""`manifest.json` of a bundle: reading one, and refusing one that cannot be used."""
+"""`manifest.json` of a bundle: reading one, and refusing one that cannot be used.
+
+`kmeta.exporting.manifest` says what stands in it.
+"""
 
 import json
 import numbers
 
 from .place import FORMAT
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+DTYPES = ("float32", "int64", "uint8", "string")
+_LARGEST = 16 << 20  # bytes
+_SIDES = ("inputs", "outputs")  # of a signature
+_GROWN = {"embed.onnx", "adapt.onnx", "classify.onnx"}  # of a bundle whose classes have changed
 _KEYS = {
     "input": dict,
     "output": dict,
@@ -28,7 +35,11 @@ def read(directory):
         what = "has no manifest.json" if directory.is_dir() else "is not a folder"
         raise ValueError(f"Expected the folder of a bundle. Received: '{directory}', which {what}")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST} bytes")
+        manifest = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"'{path}' is damaged: {error}") from error
     version = manifest.get("format_version") if isinstance(manifest, dict) else None
@@ -46,8 +57,8 @@ def read(directory):
     wrong = [key for key, sound in _sound(manifest).items() if not sound]
     if wrong:
         raise ValueError(
-            f"'{path}' is damaged: {', '.join(wrong)} cannot be used; every model, state and "
-            "sample must be one of `files`, inside the bundle"
+            f"'{path}' is damaged: {', '.join(wrong)} cannot be used; names, outputs and "
+            "files must go together, and all files be inside the bundle"
         )
     return manifest
 
@@ -56,12 +67,13 @@ def _sound(manifest):
     """Of each entry, whether it can be used; all are of the types in `_KEYS`."""
     names, rejection, files = (manifest[key] for key in ("class_names", "rejection", "files"))
     state, signatures = manifest.get("state"), manifest["signatures"]
-    models = {n: x["onnx"] for n, x in signatures.items() if isinstance(x, dict) and "onnx" in x}
     shape, outputs = manifest["input"].get("shape"), manifest["output"].get("shape")
+    sizes = [x["size"] for x in files.values() if isinstance(x, dict) and "size" in x]
     quantization, crop = manifest.get("quantization"), manifest["input"].get("crop")
     return {
         "files": all(map(_is_inside, files))
-        and all(isinstance(x, dict) and "size" in x for x in files.values())
+        and len(sizes) == len(files)
+        and all(type(size) is int and size >= 0 for size in sizes)
         and all(isinstance(x.get("sha256"), str) for x in files.values())
         and "sample.npz" in files,
         "input": isinstance(shape, list)
@@ -70,14 +82,21 @@ def _sound(manifest):
         and (crop is None or (is_probability(crop) and crop > 0)),
         "output": isinstance(outputs, list) and len(outputs) > 1,
         "class_names": all(isinstance(name, str) for name in names)
-        and len(set(names)) == len(names) > 1,
+        and len(set(names)) == len(names) > 1
+        and (not isinstance(outputs, list) or outputs[-1:] == [len(names)]),
         "rejection": is_probability(rejection.get("threshold"))
         and isinstance(rejection.get("unknown"), str),
-        "signatures": all(isinstance(x, dict) for x in signatures.values())
-        and all(_is_listed(file, files) for file in models.values())
-        and ("serving_default" in models or ("classify" in models and state is not None)),
+        "signatures": "serving_default" in signatures
+        and ("serving_raw" in signatures or "resize.onnx" not in files)
+        and all(isinstance(x, dict) for x in signatures.values())
+        and all(map(_are_tensors, (x.get(k) for x in signatures.values() for k in _SIDES)))
+        and ("classifier.onnx" in files or (state is not None and set(files) >= _GROWN)),
         "state": state is None
-        or (isinstance(state, dict) and _is_listed(state.get("file"), files)),
+        or (
+            isinstance(state, dict)
+            and state.get("file") == "state.npz"
+            and {"state.npz", "adapt.onnx", "classify.onnx"} <= set(files)
+        ),
         "quantization": quantization is None
         or (isinstance(quantization, dict) and _is_number(quantization.get("tolerance"))),
     }
@@ -98,5 +117,12 @@ def _is_inside(name):
     return not ({"", ".", ".."} & set(name.split("/")) or set("\\:\0") & set(name))
 
 
-def _is_listed(name, files):
-    return isinstance(name, str) and name in files
+def _are_tensors(described):
+    """Whether a value says of tensors by name what they are like; free sizes have names."""
+    return isinstance(described, dict) and all(
+        isinstance(tensor, dict)
+        and tensor.get("dtype") in DTYPES
+        and isinstance(tensor.get("shape"), list)
+        and all(isinstance(x, str) or (type(x) is int and x > 0) for x in tensor["shape"])
+        for tensor in described.values()
+    )

@@ -7,6 +7,26 @@ class.
 import numpy as np
 
 
+def way(state):
+    """The number of classes of a state.
+
+    Raises:
+        ValueError: if its arrays do not go together.
+    """
+    rows = {len(values) if values.ndim else -1 for values in state.values()}
+    owner = state.get("labels")
+    if len(rows) != 1 or rows & {-1, 0}:
+        raise ValueError("its arrays do not have the same number of rows")
+    if any(values.dtype.kind == "f" and not np.isfinite(values).all() for values in state.values()):
+        raise ValueError("its numbers are not finite")
+    if owner is None:
+        return rows.pop()
+    found = np.unique(owner)
+    if owner.ndim != 1 or owner.dtype != np.int64 or found.tolist() != list(range(len(found))):
+        raise ValueError("its labels are not the integers from 0 on")
+    return len(found)
+
+
 def with_class(state, added, way):
     """The state of `way` classes and one more; `added` is the state of that class alone."""
     return {

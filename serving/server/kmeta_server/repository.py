@@ -154,7 +154,7 @@ class Repository:
             version = candidate.version or folders.identity(candidate.path)
             signatures = {
                 signature: Signature(classifier, signature, self._settings)
-                for signature in ("serving_default", *classifier.sessions.names)
+                for signature in classifier.signatures
             }
             if folders.stamp(candidate.path) != candidate.stamp:
                 raise ValueError(f"The bundle '{candidate.path}' changed while it was being read")

@@ -4,16 +4,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from kmeta_edge.images import to_float
 
 from kmeta_server import protocol
 from kmeta_server.errors import wrong
 
-DATATYPES = {
-    "tensor(float)": "FP32",
-    "tensor(int64)": "INT64",
-    "tensor(string)": "BYTES",
-    "tensor(uint8)": "UINT8",
-}
+DATATYPES = {"float32": "FP32", "int64": "INT64", "string": "BYTES", "uint8": "UINT8"}
 IMAGES = ("images", "support_images", "queries")
 LABELS = ("support_labels", "labels")
 BY_ROWS = ("serving_default", "embed")  # each row of the answer is that of one image alone
@@ -49,18 +45,8 @@ class Signature:
         self._classifier = classifier
         self._part, self._largest = settings.batch_size, settings.max_images
         self._pixels = settings.max_pixels
-        if name == "serving_default":
-            images = Tensor("images", "FP32", ("batch", *classifier.image_shape))
-            answers = (
-                Tensor("probabilities", "FP32", ("batch", len(classifier.class_names))),
-                Tensor("label", "BYTES", ("batch",)),
-                Tensor("score", "FP32", ("batch",)),
-            )
-            self.inputs, self.outputs = _by_name([images]), _by_name(answers)
-        else:
-            session = classifier.sessions.session(name)
-            self.inputs = _by_name(map(_tensor, session.get_inputs()))
-            self.outputs = _by_name(map(_tensor, session.get_outputs()))
+        described = classifier.signatures[name]
+        self.inputs, self.outputs = map(_tensors, (described["inputs"], described["outputs"]))
 
     def read(self, request, binary):
         """The checked inputs of a request, arrays by name.
@@ -113,9 +99,15 @@ class Signature:
 
     def _values(self, values, given):
         if given.datatype == "UINT8" and given.name in IMAGES:
-            return values.astype("float32") / np.float32(255)
+            return to_float(values, given.name)
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             raise wrong(f"Input '{given.name}' must be finite", "NaN or infinity")
+        if given.name in IMAGES:
+            try:
+                return to_float(values, given.name)
+            except ValueError as error:
+                expected, _, received = str(error).partition(". Received: ")
+                raise wrong(expected, received) from error
         if given.name in LABELS:
             self._check_labels(values, given.name)
         return values
@@ -137,25 +129,20 @@ class Signature:
             return _joined(self._raw, given[RAW], 1)  # one by one: each is resized in float32
         if self.name == "classify":
             return self._classify(given)
-        if self.name == "episode" and "adapt" in self._classifier.sessions.names:
+        if self.name == "episode":
             queries = given["queries"]
             if len(queries) * len(given["support_labels"]) > PAIRS:  # the same in two steps
                 support = {name: given[name] for name in ("support_images", "support_labels")}
-                return self._classify({"queries": queries, **self._session("adapt", support)})
-        return self._session(self.name, given)
+                return self._classify(
+                    {"queries": queries, **self._classifier.run("adapt", support)}
+                )
+        return self._classifier.run(self.name, given)
 
     def _rows(self, images):
-        if self.name != "serving_default":
-            return self._session(self.name, {"images": images})
-        probabilities, labels, scores = self._classifier.answers(images)
-        return {
-            "probabilities": probabilities,
-            "label": np.array(labels, dtype=object),
-            "score": np.array(scores, dtype="float32"),
-        }
+        return self._classifier.run(self.name, {"images": images})
 
     def _raw(self, images):
-        return self._session(self.name, {RAW: images})
+        return self._classifier.run(self.name, {RAW: images})
 
     def _classify(self, given):
         """Queries in parts: some learners compare each with every row of the state."""
@@ -163,14 +150,9 @@ class Signature:
         part = max(1, PAIRS // max(len(rows) for rows in state.values()))
 
         def classify(queries):
-            return self._session("classify", {"queries": queries, **state})
+            return self._classifier.run("classify", {"queries": queries, **state})
 
         return _joined(classify, given["queries"], part)
-
-    def _session(self, name, given):
-        sessions = self._classifier.sessions
-        outputs = [output.name for output in sessions.session(name).get_outputs()]
-        return dict(zip(outputs, sessions.run(name, outputs, given), strict=True))
 
 
 def _joined(function, rows, part):
@@ -181,11 +163,9 @@ def _joined(function, rows, part):
     return {name: np.concatenate([some[name] for some in found]) for name in found[0]}
 
 
-def _by_name(tensors):
-    return {tensor.name: tensor for tensor in tensors}
-
-
-def _tensor(argument):
-    """A `Tensor` of an input or output of an onnxruntime session."""
-    shape = tuple(size if isinstance(size, int) else size or "any" for size in argument.shape)
-    return Tensor(argument.name, DATATYPES[argument.type], shape)
+def _tensors(described):
+    """`Tensor`s by name, of what a bundle says of them."""
+    return {
+        name: Tensor(name, DATATYPES[tensor["dtype"]], tuple(tensor["shape"]))
+        for name, tensor in described.items()
+    }

@@ -62,7 +62,8 @@ def _files(bundle):
         from kmeta_edge.bundle import read
     except ImportError as error:
         raise ImportError(f"kmeta-deploy needs the package kmeta-edge ({error})") from error
-    names = [name for name in read(bundle, whole=True)["files"] if name.startswith(_FOLDER)]
+    manifest, _ = read(bundle, whole=True)
+    names = [name for name in manifest["files"] if name.startswith(_FOLDER)]
     if f"{_FOLDER}saved_model.pb" not in names:
         raise ValueError(
             f"Argument `bundle` must be a bundle of kmeta.export. Received: '{bundle}', which has "
