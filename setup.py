@@ -67,6 +67,7 @@ setup(
         "tensorboard>=2.20,<3",
     ],
     extras_require={
+        "heic": ["pillow-heif>=0.22"],
         "docs": ["pdoc>=16"],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "test": [

@@ -1,27 +1,31 @@
 """A user's own pictures: a folder, or a zip archive, with one sub-folder a class."""
 
 import warnings
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from kmeta.checks import one_of, true_or_false
 from kmeta.data.dataset import Dataset
-from kmeta.data.files import LIMITS, FileTree, decode
+from kmeta.data.files import LIMITS, FileTree, decode, looks_like_a_picture
 from kmeta.data.pixels import plain, side_lengths, stack, to_array
 
 READABLE = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
+SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
+CLUTTER = ("thumbs.db", "desktop.ini")  # files that Windows leaves
 UNREADABLE = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".svg", ".ppm", ".pgm")
 
 
 def from_directory(path, size=None, channels=None, name=None, skip_unreadable=False, limits=LIMITS):
     """Return the `Dataset` of a folder or ".zip" archive that has one sub-folder for each class.
 
-    PNG, JPEG, GIF (first frame), BMP and WebP are read; pictures may lie deeper inside their class
-    folder, and an archive may hold everything in one folder of its own. Other files, hidden ones
-    and "__MACOSX" are passed over; pictures in other formats are unreadable. Orientation marks of
-    cameras are applied, transparent pixels become white. Classes may have unequal counts.
+    PNG, JPEG, GIF (first frame), BMP and WebP are read, whatever their names end in, and HEIC where
+    pillow-heif is installed (`pip install kmeta[heic]`); pictures may lie deeper inside their class
+    folder, and an archive may hold everything in one folder of its own. Other files and folders
+    without pictures are passed over, with a warning; hidden ones and those that systems leave, such
+    as "__MACOSX" and "@eaDir", without one. Pictures in other formats are unreadable. Orientation
+    marks of cameras are applied, transparent pixels become white. Classes may have unequal counts.
 
     Args:
         path: of the folder or archive.
@@ -37,9 +41,9 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
 
     Raises:
         FileNotFoundError: if the path does not exist.
-        ValueError: if there are fewer than two classes, a class has no picture, a picture is
-            outside the class folders or unreadable, sizes differ and no `size` is given, or an
-            archive is unsafe.
+        ValueError: if there are fewer than two classes, none of a class's pictures can be read, a
+            picture is outside the class folders or unreadable, sizes differ and no `size` is given,
+            the folder holds `train` and `test` instead of classes, or an archive is unsafe.
 
     >>> from pathlib import Path
     >>> from PIL import Image
@@ -66,11 +70,8 @@ def check_classes(path, limits=LIMITS):
     Raises as `from_directory`, but for what pictures hold.
     """
     with FileTree(path, limits) as tree:
-        counts = {name: len(files) for name, files in _classes(tree).items()}
-    for name, count in counts.items():
-        if count == 0:
-            raise ValueError(f"Every class needs a picture. Received: none in {name!r} of {path}")
-    return counts
+        classes, _ = _classes(tree)
+        return {name: len(files) for name, files in classes.items()}
 
 
 class Pictures(NamedTuple):
@@ -91,7 +92,7 @@ def read_classes(path, convert, skip_unreadable=False, limits=LIMITS, progress=N
     """
     arrays, labels, names, bad = [], [], [], []
     with FileTree(path, limits) as tree:
-        classes = _classes(tree)
+        classes, passed_over = _classes(tree)
         total, done = sum(map(len, classes.values())), 0
         for label, (folder, files) in enumerate(classes.items()):
             for file in files:
@@ -113,23 +114,28 @@ def read_classes(path, convert, skip_unreadable=False, limits=LIMITS, progress=N
                     "Every class needs a picture that can be read. "
                     f"Received: none in the folder {folder!r} of {path}"
                 )
+    if passed_over:
+        more = f", and {len(passed_over) - 5} more" if len(passed_over) > 5 else ""
+        warnings.warn(
+            f"Passed over, as no pictures: {', '.join(passed_over[:5])}{more}", stacklevel=3
+        )
     if bad:
         warnings.warn(f"Left out {len(bad)} pictures: {'; '.join(bad)}", stacklevel=3)
     return Pictures(arrays, labels, names, tuple(classes))
 
 
 def _classes(tree):
-    """Return `{class: its picture files}`, sorted by name."""
+    """Return `{class: its picture files}`, sorted by name, and what was passed over."""
     root = _root(tree)
     below = [item[len(root) :] for item in tree.folders if item.startswith(root)]
     classes = {item: [] for item in below if "/" not in item}
-    if len(classes) < 2:
-        found = f"only {next(iter(classes))!r}" if classes else "no sub-folder"
-        raise ValueError(
-            "Argument `path` must have a sub-folder for each of at least two classes. "
-            f"Received: {found} in {tree.path}"
-        )
-    for file in filter(_is_picture, tree.names):
+    _refuse_splits(tree, classes, below)
+    passed_over = []
+    for file in tree.names:
+        if not _is_picture(tree, file):
+            if PurePosixPath(file).name.lower() not in CLUTTER:
+                passed_over.append(file)
+            continue
         owner, _, rest = file.removeprefix(root).partition("/")
         if not rest or not file.startswith(root):
             raise ValueError(
@@ -137,7 +143,28 @@ def _classes(tree):
                 f"Received: {file!r} in {tree.path}"
             )
         classes[owner].append(file)
-    return classes
+    passed_over += [f"{name}/" for name, files in classes.items() if not files]
+    classes = {name: files for name, files in classes.items() if files}
+    if len(classes) < 2:
+        found = f"only {next(iter(classes))!r}" if classes else "none"
+        raise ValueError(
+            "Argument `path` must have a sub-folder for each of at least two classes, with pictures"
+            f". Received: {found} in {tree.path}"
+        )
+    return classes, passed_over
+
+
+def _refuse_splits(tree, classes, below):
+    """Raise ValueError where the sub-folders are parts of a data set, each with the classes."""
+    parts = [name for name in classes if name.lower() in SPLITS]
+    deep = {item.split("/")[0] for item in below if item.count("/") == 1}
+    if parts and len(parts) == len(classes) and set(parts) <= deep:
+        first = next((name for name in parts if "train" in name.lower()), parts[0])
+        raise ValueError(
+            "Argument `path` must hold classes, and holds parts of a data set: "
+            f"{', '.join(parts)}. Give one of them as a folder, such as {first} of {tree.path}; "
+            "with `kmeta fit` another one as --test"
+        )
 
 
 def _root(tree):
@@ -147,5 +174,11 @@ def _root(tree):
     return f"{top[0]}/" if tree.path.is_file() and len(top) == 1 and nested else ""
 
 
-def _is_picture(name):
-    return name.lower().endswith(READABLE + UNREADABLE)
+def _is_picture(tree, name):
+    """By its name or, where that says nothing, by its first bytes."""
+    if name.lower().endswith(READABLE + UNREADABLE):
+        return True
+    try:
+        return looks_like_a_picture(tree.read(name, 16))
+    except ValueError:
+        return False

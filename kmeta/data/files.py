@@ -1,5 +1,6 @@
 """Files of a folder or a zip archive, read one by one and never unpacked to disk."""
 
+import contextlib
 import io
 import os
 import stat
@@ -14,6 +15,13 @@ from PIL import Image, UnidentifiedImageError
 from kmeta.edge.pixels import upright
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # whose unpacking can be bounded
+SMALL = 2**28  # bytes, which no ratio makes dangerous
+CLUTTER = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN")  # folders that systems leave
+HEIC = (b"heic", b"heix", b"heif", b"hevc", b"mif1", b"msf1")  # brands of a camera's HEIC files
+SIGNATURES = (  # what files of pictures begin with, readable ones first
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM"),
+    *(b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
+)
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 
 DAMAGE = (  # what Pillow raises on a damaged or excessive file
@@ -29,7 +37,8 @@ class Limits(NamedTuple):
         max_pixels: pixels of one picture.
         max_file_bytes: bytes of one entry of an archive.
         max_total_bytes: bytes of all entries of an archive.
-        max_ratio: how many times larger than the archive its entries may be together.
+        max_ratio: how many times larger than the archive its entries may be together, where they
+            are more than 256 MiB; white drawings in a small archive may pack a thousandfold.
 
     >>> Limits(max_pixels=1_000_000).max_pixels
     1000000
@@ -47,7 +56,8 @@ LIMITS = Limits()
 class FileTree:
     """The files under a folder or in a zip archive, by their relative names with "/".
 
-    Hidden files and folders (".name") and "__MACOSX" are left out.
+    Hidden files and folders (".name"), "__MACOSX" and what file servers leave, such as "@eaDir",
+    are left out.
 
     Args:
         path: folder or ".zip" file.
@@ -75,27 +85,28 @@ class FileTree:
             names, folders = _walk(self.path)
         elif self.path.is_file():
             self._zip = _open_zip(self.path)
-            entries = self._zip.infolist()
-            self._check([entry for entry in entries if not entry.is_dir()], limits)
-            names = [entry.filename for entry in entries if not entry.is_dir()]
-            folders = [entry.filename.rstrip("/") for entry in entries if entry.is_dir()]
+            entries = [(_plain_name(entry), entry) for entry in self._zip.infolist()]
+            self._entries = {name: x for name, x in entries if name and not name.endswith("/")}
+            self._check(self._entries, limits)
+            names = list(self._entries)
+            folders = [name.rstrip("/") for name, _ in entries if name.endswith("/")]
             folders += [str(parent) for name in names for parent in PurePosixPath(name).parents]
         else:
             raise FileNotFoundError(f"No such folder or zip archive: {self.path}")
         self.names = sorted({name for name in names if not _hidden(name)})
         self.folders = sorted({name for name in folders if not _hidden(name)})
 
-    def read(self, name):
-        """Return the bytes of file `name`; raises ValueError where it cannot be read."""
-        if self._zip is None:
-            try:
-                return (self.path / name).read_bytes()
-            except OSError as error:
-                raise ValueError(f"Cannot read {name!r} in {self.path}: {error}") from error
+    def read(self, name, most=None):
+        """Return the bytes of file `name`, the first `most` of them; raises ValueError where it
+        cannot be read."""
         try:
-            with self._zip.open(name) as file:
-                return file.read(self._zip.getinfo(name).file_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            if self._zip is None:
+                with open(self.path / name, "rb") as file:
+                    return file.read(-1 if most is None else most)
+            entry = self._entries[name]
+            with self._zip.open(entry) as file:
+                return file.read(entry.file_size if most is None else most)
+        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise ValueError(f"Cannot read {name!r} in {self.path}: {error}") from error
 
     def __enter__(self):
@@ -106,8 +117,8 @@ class FileTree:
             self._zip.close()
 
     def _check(self, entries, limits):
-        for entry in entries:
-            if _escapes(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
+        for name, entry in entries.items():
+            if _escapes(name) or stat.S_ISLNK(entry.external_attr >> 16):
                 raise ValueError(
                     "Archive entries must be plain files inside the archive's folder. "
                     f"Received: {entry.filename!r} in {self.path}"
@@ -123,24 +134,32 @@ class FileTree:
                     f"{limits.max_file_bytes} bytes. "
                     f"Received: {entry.filename!r} of {entry.file_size} bytes in {self.path}"
                 )
-        total, packed = sum(entry.file_size for entry in entries), self.path.stat().st_size
+        total = sum(entry.file_size for entry in entries.values())
+        packed = self.path.stat().st_size
         if total > limits.max_total_bytes:
             raise ValueError(
                 f"An archive may unpack to `max_total_bytes`={limits.max_total_bytes} bytes. "
                 f"Received: {total} bytes in {self.path}"
             )
-        if total > limits.max_ratio * packed:
+        if total > max(limits.max_ratio * packed, SMALL):
             raise ValueError(
                 f"An archive may unpack to `max_ratio`={limits.max_ratio} times its size. "
                 f"Received: {total} bytes out of {packed} in {self.path}"
             )
 
 
+def looks_like_a_picture(head):
+    """Return whether the first 16 bytes of a file are those of a picture, of whatever format."""
+    riff = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return riff or _is_heic(head) or head.startswith(SIGNATURES)
+
+
 def decode(data, where, max_pixels=LIMITS.max_pixels):
     """Return the PIL image in `data`, loaded, and upright as its EXIF data say.
 
     Args:
-        data: bytes of a PNG, JPEG, GIF, BMP or WebP file.
+        data: bytes of a PNG, JPEG, GIF, BMP or WebP file, or of HEIC where pillow-heif is
+            installed.
         where: its name, for messages.
         max_pixels: how large it may be by its header, before anything is unpacked.
 
@@ -148,7 +167,7 @@ def decode(data, where, max_pixels=LIMITS.max_pixels):
         ValueError: if it is none of these, damaged or too large.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=(*FORMATS, *_heic_formats(data)))
         if image.width * image.height > max_pixels:
             raise ValueError(
                 f"it has {image.width} x {image.height} pixels, more than `max_pixels`={max_pixels}"
@@ -157,9 +176,26 @@ def decode(data, where, max_pixels=LIMITS.max_pixels):
         return upright(image)
     except UnidentifiedImageError as error:
         kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        raise ValueError(f"Cannot read the image {where}: it is no {kinds} file") from error
+        more = "; HEIC needs pillow-heif: pip install kmeta[heic]" if _is_heic(data) else ""
+        raise ValueError(f"Cannot read the image {where}: it is no {kinds} file{more}") from error
     except DAMAGE as error:
         raise ValueError(f"Cannot read the image {where}: {error}") from error
+
+
+def _is_heic(data):
+    return data[4:8] == b"ftyp" and data[8:12] in HEIC
+
+
+def _heic_formats(data):
+    """`("HEIF",)` for a HEIC file, where the optional pillow-heif is installed."""
+    if not _is_heic(data):
+        return ()
+    try:
+        import pillow_heif
+    except ImportError:
+        return ()
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def find(names, data_dir, folder):
@@ -215,6 +251,18 @@ def _escapes(name):
 
 
 def _hidden(name):
-    return name == "." or any(
-        part.startswith(".") or part == "__MACOSX" for part in name.split("/")
-    )
+    return name == "." or any(part.startswith(".") or part in CLUTTER for part in name.split("/"))
+
+
+def _plain_name(entry):
+    """The name of an archive's entry with "/", without "./", in UTF-8 where it can be.
+
+    Some programs write backslashes, and some UTF-8 without saying so, which is read as cp437.
+    """
+    name = entry.filename.replace("\\", "/")
+    if not entry.flag_bits & 0x800:
+        with contextlib.suppress(ValueError):
+            name = name.encode("cp437").decode("utf-8")
+    while name.startswith("./"):
+        name = name[2:]
+    return name

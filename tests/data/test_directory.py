@@ -6,6 +6,8 @@ from PIL import Image
 
 from kmeta.data import Episodes, Limits, from_directory
 
+pytestmark = pytest.mark.filterwarnings("ignore:Passed over, as no pictures. .*README.md")
+
 
 def picture(value, height=6, width=6, channels=3):
     noise = np.random.default_rng(value).integers(0, 256, (height, width, channels), dtype=np.uint8)
@@ -116,6 +118,7 @@ def test_unreadable_pictures_can_be_left_out_with_a_warning(write_tree, fruit):
         data = from_directory(write_tree(fruit), skip_unreadable=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "Passed over, as no pictures: README.md")
         assert from_directory(path, skip_unreadable=True).sha256 == data.sha256
 
 
@@ -138,23 +141,28 @@ def test_limits(write_tree, fruit, encode):
 def test_refuses_paths(tmp_path, write_tree, encode):
     with pytest.raises(FileNotFoundError, match="No such folder or zip archive: .*missing"):
         from_directory(tmp_path / "missing")
-    flat = write_tree({"1.txt": b"", "2.txt": b""}, "flat")
-    with pytest.raises(ValueError, match="at least two classes. Received: no sub-folder in .*flat"):
+    flat = write_tree({"1/1.txt": b"", "2/2.txt": b""}, "flat")
+    with pytest.raises(
+        ValueError, match="at least two classes, with pictures. Received: none in .*flat"
+    ):
         from_directory(flat)
     one = write_tree({"rose/1.png": encode(picture(0))}, "one")
-    with pytest.raises(ValueError, match="at least two classes. Received: only 'rose' in .*one"):
+    with pytest.raises(
+        ValueError, match="at least two classes, with pictures. Received: only 'rose'"
+    ):
         from_directory(one)
     assert from_directory(write_tree({f"o/{c}/1.png": encode(picture(0)) for c in "ab"}, "two.zip"))
 
 
 @pytest.mark.parametrize("name", ["fruit", "fruit.zip"])
-def test_refuses_classes_without_pictures_and_pictures_without_class(
+def test_classes_without_pictures_are_passed_over_and_pictures_without_class_refused(
     write_tree, fruit, encode, name
 ):
-    with pytest.raises(ValueError, match="Every class needs a picture.*none in the folder 'plum'"):
-        from_directory(write_tree({**fruit, "plum/": b""}, f"1{name}"))
-    with pytest.raises(ValueError, match="Every class needs a picture.*none in the folder 'plum'"):
-        from_directory(write_tree({**fruit, "plum/notes.txt": b""}, f"2{name}"))
+    expected = from_directory(write_tree(fruit, f"0{name}")).sha256
+    odd = {"plum/": b"", "kiwi/notes.txt": b"", "fig/notes.md": b"notes"}
+    passed = r"README\.md, fig/notes\.md, kiwi/notes\.txt, kiwi/, plum/"
+    with pytest.warns(UserWarning, match=f"Passed over, as no pictures: {passed}"):
+        assert from_directory(write_tree({**fruit, **odd}, f"1{name}")).sha256 == expected
     with pytest.raises(
         ValueError, match=r"in the sub-folder of their class. Received: 'stray\.png'"
     ):
@@ -192,3 +200,31 @@ def test_linked_folders_are_classes_and_circles_end(tmp_path):
     found = from_directory(tmp_path / "linked", size=4)
     assert list(found.class_names) == ["a", "b"]
     assert list(found.counts) == [1, 1]
+
+
+def test_pictures_are_known_by_their_content(write_tree, fruit, encode):
+    expected = from_directory(write_tree(fruit, "plain"))
+    renamed = {}
+    for number, (name, data) in enumerate(fruit.items()):
+        ending = (".jfif", "", ".photo", ".png")[number % 4]
+        renamed[name.removesuffix(".png") + ending if name.endswith(".png") else name] = data
+    assert from_directory(write_tree(renamed, "renamed")).counts.tolist() == [2, 4, 3]
+    assert from_directory(write_tree(renamed, "renamed.zip")).sha256 == expected.sha256
+    renamed["pear/photo"] = b"\0\0\0\x18ftypheic" + bytes(20)
+    with pytest.raises(ValueError, match=r"pear/photo in .*HEIC needs pillow-heif: pip install"):
+        from_directory(write_tree(renamed, "heic"))
+
+
+@pytest.mark.parametrize("name", ["split", "split.zip"])
+def test_parts_of_a_data_set_are_no_classes(write_tree, fruit, name):
+    tree = {f"{part}/{file}": data for part in ("test", "train") for file, data in fruit.items()}
+    with pytest.raises(ValueError, match="parts of a data set: test, train. Give one of them as a"):
+        from_directory(write_tree(tree, name))
+    named_so = {f"{part}/1.png": fruit["pear/0.png"] for part in ("test", "train")}
+    assert from_directory(write_tree(named_so, f"flat-{name}")).class_names == ("test", "train")
+
+
+def test_thumbnails_of_file_servers_are_no_pictures(write_tree, fruit):
+    more = {"pear/@eaDir/0.png/THUMB.jpg": fruit["fig/0.png"], "#recycle/9.png": b"x"}
+    data = from_directory(write_tree({**fruit, **more}))
+    assert data.counts.tolist() == [2, 4, 3]

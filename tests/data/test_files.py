@@ -1,3 +1,4 @@
+import io
 import os
 import stat
 import struct
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kmeta.data import files
 from kmeta.data.files import FileTree, Limits, decode, find
 
 FILES = {"b/2.txt": b"two", "a/1.txt": b"one", "a/.DS_Store": b"x", "__MACOSX/a/1.txt": b"x"}
@@ -77,7 +79,9 @@ def test_limits_of_archives(write_tree):
         FileTree(path, Limits(max_total_bytes=1299))
 
 
-def test_archives_that_expand_without_measure(write_tree):
+def test_archives_that_expand_without_measure(write_tree, monkeypatch):
+    FileTree(write_tree({"a/1": bytes(2_000_000)}, "drawing.zip"))  # too small to be dangerous
+    monkeypatch.setattr(files, "SMALL", 1_000_000)
     path = write_tree({"a/1": bytes(2_000_000)}, "bomb.zip")
     with pytest.raises(ValueError, match="`max_ratio`=200 times its size. Received: 2000000 bytes"):
         FileTree(path)
@@ -193,3 +197,52 @@ def test_find_refuses(tmp_path):
         find(["half"], tmp_path / "missing", "set")
     with pytest.raises(ValueError, match="`data_dir` must be a path. Received: data_dir=3"):
         find(["half"], 3, "set")
+
+
+class _Unflagged(zipfile.ZipInfo):
+    """A name in UTF-8 that does not say so, as macOS writes it."""
+
+    def _encodeFilenameFlags(self):
+        return self.filename.encode("utf-8"), self.flag_bits & ~0x800
+
+
+def test_names_that_other_programs_write(tmp_path):
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.writestr("./a/1", b"dot")
+        archive.writestr("b\\2", b"backslash")
+        archive.writestr(_Unflagged("größe/3"), b"utf-8")
+    with FileTree(tmp_path / "odd.zip") as tree:
+        assert tree.names == ["a/1", "b/2", "größe/3"]
+        assert [tree.read(name) for name in tree.names] == [b"dot", b"backslash", b"utf-8"]
+        assert tree.read("b/2", 4) == b"back"
+        assert tree.folders == ["a", "b", "größe"]
+
+
+def test_names_cannot_escape_by_other_spellings(tmp_path):
+    for number, name in enumerate(("..\\a", "./../a", ".\\..\\a")):
+        with zipfile.ZipFile(tmp_path / f"{number}.zip", "w") as archive:
+            archive.writestr(name, b"x")
+        with pytest.raises(ValueError, match="inside the archive's folder"):
+            FileTree(tmp_path / f"{number}.zip")
+
+
+def _jpeg(mark_entry):
+    """A JPEG of 48 x 32 with one entry in its EXIF block, and a mark to turn it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (48, 32), (90, 90, 90)).save(buffer, "JPEG")
+    entries = mark_entry + struct.pack(">HHIHH", 0x112, 3, 1, 6, 0)
+    block = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 1 + len(mark_entry) // 12) + entries + bytes(4)
+    data = buffer.getvalue()
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"",
+        struct.pack(">HHIf", 0x10F, 11, 1, 1.5),  # the maker as a number
+        struct.pack(">HHI4s", 0x110, 7, 4, b"72dp"),
+    ],
+)
+def test_odd_entries_of_a_camera_do_not_make_a_picture_unreadable(entry):
+    assert decode(_jpeg(entry), "photo").size == (32, 48)
