@@ -191,7 +191,7 @@ def _heic_formats(data):
     if not _is_heic(data):
         return ()
     try:
-        import pillow_heif
+        import pillow_heif  # pyright: ignore[reportMissingImports]
     except ImportError:
         return ()
     pillow_heif.register_heif_opener()
