@@ -10,6 +10,7 @@ import pytest
 import kmeta
 from kmeta import recipes, weights
 from kmeta.few_shot import left_out
+from kmeta.few_shot.album import Album
 from kmeta.few_shot.estimates import calibration
 
 needs_omniglot = pytest.mark.skipif(
@@ -87,7 +88,7 @@ def test_trust_on_new_alphabets(evaluation, capsys):
     """20-way 5-shot: accuracy, calibration, unknown classes, and the estimate from 100 supports."""
     keras.utils.set_random_seed(0)
     learner = kmeta.load("prototypical-omniglot")
-    fits, tests = left_out.drawn(learner, evaluation, 20, 5, 1000, 0)
+    fits, tests = left_out.drawn(Album(learner), evaluation, 20, 5, 1000, 0)
     found = calibration(fits, tests, before=1.0, keep=0.95)
     score = kmeta.evaluate(
         learner, kmeta.Episodes(evaluation, 20, 5, 5, steps=1000, seed=3), verbose=0

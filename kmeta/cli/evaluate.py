@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from kmeta.cli import benchmark
+from kmeta.cli.folders import score_bundle
 from kmeta.cli.options import add_data_options, add_learner_options, add_task_options
 from kmeta.cli.parsing import GIVEN_ONLY, count, given, seed
 from kmeta.cli.quiet import import_keras
@@ -21,7 +22,15 @@ def add_parser(commands):
         "interval. What is not given is as in the run's own test. The result is printed, and "
         "appended to evaluations.jsonl in the run's folder with all that identifies the tasks.",
     )
-    parser.add_argument("run", metavar="RUN", nargs="?", help="folder of a finished run")
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", help="folder of a finished run, or of a bundle"
+    )
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        nargs="?",
+        help="with a bundle: labelled pictures that it did not learn from, one sub-folder a class",
+    )
     parser.add_argument(
         "--benchmark",
         choices=benchmark.BENCHMARKS,
@@ -61,6 +70,9 @@ def run(arguments):
         raise ValueError("--baseline goes with --benchmark")
     if arguments.run is None:
         raise ValueError("RUN is needed: the folder of a finished run")
+    if arguments.folder is not None:
+        score_bundle(arguments.run, arguments.folder)
+        return
     _evaluate(arguments)
 
 

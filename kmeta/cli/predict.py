@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kmeta.cli import pictures
+from kmeta.cli import folders, pictures
 from kmeta.cli.adapt import add_invert
 from kmeta.cli.output import shown
 from kmeta.cli.parsing import count
@@ -19,14 +19,17 @@ def add_parser(commands):
         help="classify pictures",
         description="Print class and probability of each picture, separated by tabs; 'unknown' and "
         "the score of a picture that the classifier refuses. A bundle runs on onnxruntime and "
-        "starts in a second, a .keras file on TensorFlow.",
+        "starts in a second, a .keras file on TensorFlow. Of a folder, all pictures in it, as CSV: "
+        "file, label, score and the probability of each class.",
     )
     parser.add_argument(
         "classifier",
         metavar="CLASSIFIER",
         help="a classifier's .keras file, or the folder of a bundle",
     )
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG, GIF, BMP or WebP")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="PNG, JPEG, GIF, BMP or WebP; or one folder"
+    )
     parser.add_argument(
         "--top", type=count, default=1, metavar="N", help="classes to print (default: 1)"
     )
@@ -37,20 +40,23 @@ def add_parser(commands):
 def run(arguments):
     """Run the command."""
     invert = getattr(arguments, "invert", False)
+    if len(arguments.images) == 1 and Path(arguments.images[0]).is_dir():
+        folders.write_csv(opened(arguments.classifier), arguments.images[0], invert)
+        return
     pictures.read(arguments.images, (1, 1, 1))  # errors before TensorFlow loads
-    opened = _opened(Path(arguments.classifier))
-    images = pictures.read(arguments.images, opened.image_shape, invert, opened.crop)
-    for path, row, label, score in zip(arguments.images, *opened.answers(images), strict=True):
+    classifier = opened(arguments.classifier)
+    images = pictures.read(arguments.images, classifier.image_shape, invert, classifier.crop)
+    for path, row, label, score in zip(arguments.images, *classifier.answers(images), strict=True):
         best = np.argsort(-row, kind="stable")[: arguments.top]
-        found = [f"{shown(opened.class_names[i])}\t{row[i]:.4f}" for i in best]
-        if label not in opened.class_names:
+        found = [f"{shown(classifier.class_names[i])}\t{row[i]:.4f}" for i in best]
+        if label not in classifier.class_names:
             found = [f"{UNKNOWN}\t{score:.4f}", *found[: arguments.top - 1]]
         print("\t".join([shown(path), *found]))
 
 
-def _opened(path):
+def opened(path):
     """A bundle or a classifier; both have `answers`."""
-    if path.is_dir():
+    if Path(path).is_dir():
         from kmeta.exporting import load_bundle
 
         return load_bundle(path)

@@ -74,6 +74,18 @@ def check_classes(path, limits=LIMITS):
         return {name: len(files) for name, files in classes.items()}
 
 
+def pictures_below(tree):
+    """Return the names of all pictures in a `kmeta.data.files.FileTree`, in whatever folder.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = [file for file in tree.names if _is_picture(tree, file)]
+    if not found:
+        raise ValueError(f"Expected a folder with pictures. Received: none in {tree.path}")
+    return found
+
+
 class Pictures(NamedTuple):
     """Pictures of a folder: what each was made into, its label and its file; and class names."""
 

@@ -18,6 +18,7 @@ _HOMES = {
     "hausdorff_one_shot": "one_shot_runs",
     "omniglot_one_shot": "one_shot_runs",
     "reliability": "calibration",
+    "score_folder": "labelled",
     "wilson_interval": "intervals",
 }
 __getattr__, __dir__, __all__ = lazy.names(

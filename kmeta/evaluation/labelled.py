@@ -4,9 +4,48 @@ import dataclasses
 
 import numpy as np
 
+from kmeta.data.directory import read_classes
+from kmeta.data.files import LIMITS
+from kmeta.data.pixels import fitted
 from kmeta.evaluation.confusion import confusion_matrix
 from kmeta.evaluation.intervals import wilson_interval
 from kmeta.evaluation.open_set import auroc
+
+BATCH = 32  # pictures looked at together
+
+
+def score_folder(classifier, folder, limits=LIMITS):
+    """The `LabelledScore` of a classifier on a folder or .zip archive of labelled pictures.
+
+    Args:
+        classifier: `kmeta.FewShotClassifier`, `kmeta.Classifier` or a bundle in use: what has
+            `label`, `image_shape`, `crop` and `class_names`.
+        folder: one sub-folder a class; those of other names are unknown classes. Pictures that
+            cannot be read are left out, with a warning.
+        limits: see `kmeta.data.from_directory`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `kmeta.data.from_directory`, and if no sub-folder is
+            named as a class.
+    """
+    shape, waiting, answers, scores = tuple(classifier.image_shape), [], [], []
+
+    def flush():
+        found = classifier.label(np.stack(waiting))
+        answers.extend(found[0])
+        scores.extend(found[1])
+        waiting.clear()
+
+    def look(image):
+        waiting.append(fitted(image, shape, classifier.crop))
+        if len(waiting) == BATCH:
+            flush()
+
+    found = read_classes(folder, look, True, limits)
+    if waiting:
+        flush()
+    labels = [found.class_names[label] for label in found.labels]
+    return LabelledScore.of(labels, answers, scores, found.files, classifier.class_names)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

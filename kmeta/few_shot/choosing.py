@@ -1,10 +1,12 @@
 """Which backbone suits a user's pictures: packaged ones are tried on the pictures themselves."""
 
+import warnings
+
 import keras
 import numpy as np
 
 from kmeta import weights as packaged
-from kmeta.few_shot import backbones
+from kmeta.few_shot import backbones, duplicates, left_out
 from kmeta.few_shot.album import Album
 from kmeta.learners.metric.prototypical import PrototypicalNetwork
 
@@ -38,6 +40,41 @@ def pixel_album():
     learner = PrototypicalNetwork(keras.layers.Flatten(), distance="cosine")
     learner.build((SIDE, SIDE, 3))
     return Album(learner)
+
+
+def choose(albums, pixels, labels, class_names):
+    """Try the backbones on the pictures in their albums.
+
+    Args:
+        albums: of `albums`, with all pictures in them.
+        pixels: of `pixel_album`, with the same.
+        labels: int `[n]`; class_names: of the classes.
+
+    Returns:
+        `(name, support, estimates)` of the backbone to take: what its album keeps of the pictures;
+        and `{name: LeaveOneOut or None}` of all, with "raw pixels". Warns where the backbone is no
+        better than these.
+    """
+    supports = {name: album.close() for name, album in albums.items()}
+    groups = duplicates.groups(next(iter(supports.values())), labels)
+    raw, estimates = pixels.close(), {}
+    for name, album in {**albums, PIXELS: pixels}.items():
+        support = supports.get(name, raw)
+        estimates[name] = left_out.estimate(album.learner, support, labels, class_names, groups)
+    taken = best({name: e and e.accuracy for name, e in estimates.items() if name in albums}, raw)
+    _warn_of_pixels(taken, estimates[taken], estimates[PIXELS])
+    return taken, supports[taken], estimates
+
+
+def _warn_of_pixels(name, ours, pixels):
+    if ours is not None and ours.accuracy <= min(pixels.accuracy, 0.95):
+        warnings.warn(
+            f"DO NOT RELY ON THIS CLASSIFIER: {name} tells {100 * ours.accuracy:.0f} % of the "
+            f"left-out pictures right, and comparing raw pixels {100 * pixels.accuracy:.0f} %. It "
+            "does not see what tells these classes apart: choose another backbone, or give more "
+            "pictures",
+            stacklevel=5,
+        )
 
 
 def best(accuracies, pixels):

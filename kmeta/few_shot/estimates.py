@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from kmeta.checks import is_finite, whole_number
+from kmeta.data.dataset import Dataset
 from kmeta.edge.scoring import scores, softmax
 from kmeta.evaluation.calibration import expected_calibration_error, fit_temperature
 from kmeta.evaluation.intervals import wilson_interval
@@ -173,6 +175,21 @@ def calibration(fits, tests, before, keep):
         probabilities=probabilities,
         labels=tests.labels,
     )
+
+
+def calibration_options(keep, episodes, data):
+    """`keep` and `episodes` of `FewShotClassifier.calibrate` in plain form.
+
+    Raises:
+        ValueError: if one of them, or `data`, is out of range.
+    """
+    if not is_finite(keep) or not 0 < keep < 1:
+        raise ValueError(f"Argument `keep` must be between 0 and 1. Received: keep={keep!r}")
+    if not isinstance(data, Dataset | None):
+        raise ValueError(
+            f"Argument `data` must be a kmeta.data.Dataset, or None. Received: {data!r}"
+        )
+    return float(keep), whole_number("episodes", episodes, least=2)
 
 
 def _crossed_temperatures(answers):

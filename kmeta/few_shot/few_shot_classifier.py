@@ -1,24 +1,21 @@
 """`kmeta.FewShotClassifier`: from a handful of your own pictures to a classifier you can trust."""
 
-import numbers
 import warnings
 
 import numpy as np
 from keras import ops
 
-from kmeta.checks import whole_number
-from kmeta.data.dataset import Dataset
 from kmeta.data.directory import read_classes
 from kmeta.data.files import LIMITS
 from kmeta.data.pictures import coloured, digest, picture, pictures_of, warn_of_duplicates
 from kmeta.edge.scoring import labels as labels_of
 from kmeta.edge.scoring import scores as scores_of
 from kmeta.edge.scoring import softmax
-from kmeta.evaluation.labelled import LabelledScore
+from kmeta.evaluation.labelled import score_folder
 from kmeta.few_shot import choosing, duplicates, left_out
 from kmeta.few_shot.album import BATCH
 from kmeta.few_shot.choosing import AUTO
-from kmeta.few_shot.estimates import calibration
+from kmeta.few_shot.estimates import calibration, calibration_options
 from kmeta.learners.classifier import CERTAIN, UNKNOWN, Classifier
 from kmeta.learners.labels import labels_and_names
 
@@ -124,29 +121,11 @@ class FewShotClassifier:
 
     def _choose(self, albums, pixels, labels, class_names):
         """Take the backbone that tells the pictures best."""
-        supports = {name: album.close() for name, album in albums.items()}
-        raw, estimates = pixels.close(), {}
-        groups = duplicates.groups(next(iter(supports.values())), labels)
-        for name, album in {**albums, choosing.PIXELS: pixels}.items():
-            support = supports.get(name, raw)
-            estimates[name] = left_out.estimate(album.learner, support, labels, class_names, groups)
-        accuracies = {name: e and e.accuracy for name, e in estimates.items() if name in albums}
-        self.backbone = choosing.best(accuracies, raw)
-        self.tried, self._album = estimates, albums[self.backbone]
+        found = choosing.choose(albums, pixels, labels, class_names)
+        self.backbone, support, self.tried = found
+        self._album = albums[self.backbone]
         self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
-        self._set(supports[self.backbone], labels, class_names)
-        self._warn_of_pixels()
-
-    def _warn_of_pixels(self):
-        ours, pixels = self.tried[self.backbone], self.tried[choosing.PIXELS]
-        if ours is not None and ours.accuracy <= min(pixels.accuracy, 0.95):
-            warnings.warn(
-                f"DO NOT RELY ON THIS CLASSIFIER: {self.backbone} tells "
-                f"{100 * ours.accuracy:.0f} % of the left-out pictures right, and comparing raw "
-                f"pixels {100 * pixels.accuracy:.0f} %. It does not see what tells these classes "
-                "apart: choose another backbone, or give more pictures",
-                stacklevel=3,
-            )
+        self._set(support, labels, class_names)
 
     @property
     def learner(self):
@@ -157,6 +136,11 @@ class FewShotClassifier:
     def image_shape(self):
         """`(height, width, channels)` that the backbone sees."""
         return self._album.image_shape
+
+    @property
+    def crop(self):
+        """What is taken of a photograph, see `kmeta.MetaLearner.crop`."""
+        return self._album.crop
 
     @property
     def inverted(self):
@@ -262,26 +246,11 @@ class FewShotClassifier:
         return [group for group in self._groups if len(group) > 1]
 
     def score(self, folder, limits=LIMITS):
-        """Accuracy on labelled pictures that were not learned from.
+        """Accuracy on a folder of labelled pictures that were not learned from.
 
-        Args:
-            folder: or .zip archive, with one sub-folder a class; those of other names are unknown
-                classes.
-            limits: see `kmeta.data.from_directory`.
-
-        Returns:
-            A `kmeta.evaluation.labelled.LabelledScore`.
-
-        Raises:
-            FileNotFoundError, ValueError: as `kmeta.data.from_directory`, and if no sub-folder is
-                named as a class.
+        Args, returns, raises: see `kmeta.evaluation.score_folder`.
         """
-        found = read_classes(folder, lambda image: self.label([image]), True, limits)
-        labels = [found.class_names[label] for label in found.labels]
-        answers, scores = (
-            [answer[0] for answer in part] for part in zip(*found.pictures, strict=True)
-        )
-        return LabelledScore.of(labels, answers, scores, found.files, self.class_names)
+        return score_folder(self, folder, limits)
 
     def calibrate(self, data=None, keep=0.95, episodes=200, seed=0):
         """Fit `temperature`, so that probabilities mean what they say, and `familiarity` and
@@ -305,13 +274,7 @@ class FewShotClassifier:
                 class is named "unknown", or the learner has a fixed number of classes and there
                 is no `data`.
         """
-        if not isinstance(keep, numbers.Real) or not 0 < keep < 1:
-            raise ValueError(f"Argument `keep` must be between 0 and 1. Received: keep={keep!r}")
-        episodes = whole_number("episodes", episodes, least=2)
-        if not isinstance(data, Dataset | None):
-            raise ValueError(
-                f"Argument `data` must be a kmeta.data.Dataset, or None. Received: {data!r}"
-            )
+        keep, episodes = calibration_options(keep, episodes, data)
         if UNKNOWN in self.class_names:
             raise ValueError(f"What is called {UNKNOWN!r} must not be a class: rename it first")
         if data is None:

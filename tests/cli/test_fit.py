@@ -35,6 +35,16 @@ def test_fit_and_predict(pictures, tmp_path, capsys):
     assert main(["predict", str(bundle), str(picture), "--top", "2"]) == 0
     found = capsys.readouterr().out.rstrip("\n").split("\t")
     assert (found[0], len(found)) == (str(picture), 5)
+    assert main(["predict", str(bundle), str(pictures)]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[0].startswith("file,label,score,c0,c1,") and len(rows) == 81
+    name, label, score, *shares = rows[1].split(",")
+    assert name == "c0/0.png" and label in ("unknown", *manifest["class_names"])
+    assert sum(map(float, shares)) == pytest.approx(1, abs=0.01) and 0 <= float(score) <= 1
+    assert main(["evaluate", str(bundle), str(pictures)]) == 0
+    found = capsys.readouterr().out
+    assert found.splitlines()[0] == next(x for x in lines if x.startswith("Accuracy on 80 "))
+    assert main(["evaluate", str(bundle), str(tmp_path)]) == 2
     Image.new("L", (40, 30), 90).save(tmp_path / "nothing.png")
     assert main(["predict", str(bundle), str(tmp_path / "nothing.png")]) == 0
     assert capsys.readouterr().out.split("\t")[1] == "unknown"
