@@ -1,5 +1,8 @@
 """Conversion of an endpoint to ONNX."""
 
+import contextlib
+import os
+
 import numpy as np
 import onnx
 import tensorflow as tf
@@ -45,7 +48,30 @@ def save(endpoint, path, metadata):
 
 
 def convert(endpoint):
-    """The endpoint as an ONNX model, as tf2onnx left it."""
+    """The endpoint as an ONNX model, as tf2onnx left it.
+
+    tf2onnx copies the whole graph before each of its optimisations, lest one fails: a third of the
+    time of an export. It does so here only after one has failed.
+    """
+    try:
+        with _without_copies():
+            return _converted(endpoint)
+    except Exception:  # whatever an optimisation raises; what cannot be converted raises again
+        return _converted(endpoint)
+
+
+@contextlib.contextmanager
+def _without_copies():
+    chosen = "TF2ONNX_CATCH_ERRORS" in os.environ  # by whoever started the process
+    os.environ.setdefault("TF2ONNX_CATCH_ERRORS", "FALSE")
+    try:
+        yield
+    finally:
+        if not chosen:
+            del os.environ["TF2ONNX_CATCH_ERRORS"]
+
+
+def _converted(endpoint):
     count = len(endpoint.inputs)
     settings = [tf.TensorSpec([], tf.float32, name=name) for name in endpoint.settings]
 
