@@ -40,21 +40,18 @@ def add_parser(commands):
 
 def run(arguments):
     """Run the command."""
-    from kmeta.runs.data import load_data
-    from kmeta.runs.folder import Run
+    from kmeta.runs.preparing import prepare
 
     started = time.monotonic()
     recipe = get("demo-glyphs")
     if arguments.epochs is not None:
         recipe = replace(recipe, epochs=arguments.epochs)
     folder = Path(arguments.out) if arguments.out else free_folder()
-    run_folder = Run(folder / "run")
-    run_folder.check_new()
     print("Drawing glyphs ...", flush=True)
-    data = load_data(recipe)
-    train_and_report(recipe, run_folder, None, data)
-    show(folder, recipe, data["test"])
-    write_drawings(folder, data["test"])
+    prepared = prepare(recipe, folder / "run")
+    train_and_report(prepared)
+    show(folder, recipe, prepared.data["test"])
+    write_drawings(folder, prepared.data["test"])
     print(
         f"Done in {time.monotonic() - started:.0f} s. Your own pictures are next; try it on "
         f"{folder / 'drawings'}:\n"

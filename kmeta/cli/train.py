@@ -133,31 +133,24 @@ def run(arguments):
         return
     if arguments.run is None:
         raise ValueError("--run DIR is needed: the folder of the run")
-    from kmeta.runs.data import load_data
     from kmeta.runs.folder import Run
+    from kmeta.runs.preparing import prepare
 
-    run_folder = Run(arguments.run)
-    recipe = resolve(arguments, run_folder)
-    data_dir = arguments.data_dir
-    if arguments.resume:
-        run_folder.check_resumes(recipe)
-        data_dir = data_dir or run_folder.config["data_dir"]
-    else:
-        run_folder.check_new()
-    data = load_data(recipe, data_dir)
-    train_and_report(recipe, run_folder, data_dir, data, arguments.resume)
+    recipe = resolve(arguments, Run(arguments.run))
+    train_and_report(prepare(recipe, arguments.run, arguments.data_dir, arguments.resume))
 
 
-def train_and_report(recipe, run_folder, data_dir, data, resume=False):
-    """Train and print the outcome; after Ctrl-C, how to go on."""
-    print(f"Training {summary(recipe)}\nin {run_folder.path}", flush=True)
+def train_and_report(prepared):
+    """Train what `prepare` returned and print the outcome; after Ctrl-C, how to go on."""
+    run_folder = prepared.run
+    print(f"Training {summary(prepared.recipe)}\nin {run_folder.path}", flush=True)
     keep_freed_memory()
     import_keras()
-    from kmeta.runs.training import train
+    from kmeta.runs.training import train_prepared
 
     try:
         with interruptible(), progress_bars():
-            result = train(recipe, run_folder.path, data_dir, resume, data=data)
+            result = train_prepared(prepared)
     except KeyboardInterrupt:
         print(f"\nContinue with: kmeta train --resume --run {run_folder.path}")
         raise

@@ -23,7 +23,11 @@ _HOMES = {
 __getattr__, __dir__, __all__ = lazy.names(
     __name__, {name: f"kmeta.data.{home}" for name, home in _HOMES.items()}, own=["load"]
 )
-_SOURCES = {"cifar-fs": "cifar_fs", "glyphs": "glyphs", "omniglot": "omniglot"}
+SOURCES = {  # names of sets, and the modules that load them
+    "cifar-fs": "cifar_fs",
+    "glyphs": "glyphs",
+    "omniglot": "omniglot",
+}
 
 
 def load(name, split, data_dir=None, **options):
@@ -61,11 +65,11 @@ def _source(name):
         from kmeta.data import tfds_source
 
         return functools.partial(tfds_source.load, name.removeprefix("tfds:"))
-    if not isinstance(name, str) or name not in _SOURCES:
-        near = difflib.get_close_matches(str(name).lower(), _SOURCES, 1)
+    if not isinstance(name, str) or name not in SOURCES:
+        near = difflib.get_close_matches(str(name).lower(), SOURCES, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f'Argument `name` must be one of {sorted(_SOURCES)} or "tfds:<name>".{hint} '
+            f'Argument `name` must be one of {sorted(SOURCES)} or "tfds:<name>".{hint} '
             f"Received: name={name!r}"
         )
-    return importlib.import_module(f"kmeta.data.{_SOURCES[name]}").load
+    return importlib.import_module(f"kmeta.data.{SOURCES[name]}").load

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 import kmeta.data
+from kmeta.data import SOURCES
 from kmeta.data.sampler import Sampler
 from kmeta.recipes.learners import LEARNERS
 
 SPLITS = ("train", "val", "test")
 HELD_OUT = 0.2
-NAMED = ("cifar-fs", "glyphs", "omniglot")
 
 
 def load_split(data, split, data_dir=None, options=None):
@@ -34,19 +34,19 @@ def load_split(data, split, data_dir=None, options=None):
         return _folder_split(Path(data), split, **options)
     if data.startswith("tfds:"):
         return divided(kmeta.data.load(data, "train", data_dir, **options), split)
-    if data not in NAMED:
-        near = difflib.get_close_matches(data.lower(), NAMED, 1)
+    if data not in SOURCES:
+        near = difflib.get_close_matches(data.lower(), SOURCES, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise FileNotFoundError(
             f"There is no folder {data!r}, and no data set of that name.{hint} Sets are "
-            f"{', '.join(NAMED)} and tfds:NAME"
+            f"{', '.join(SOURCES)} and tfds:NAME"
         )
     return kmeta.data.load(data, split, data_dir, **options)
 
 
 def is_folder(data):
     """Whether `data` is a folder or archive of pictures rather than a name; a name wins."""
-    return not data.startswith("tfds:") and data not in NAMED and Path(data).exists()
+    return not data.startswith("tfds:") and data not in SOURCES and Path(data).exists()
 
 
 def has_split(folder, split):

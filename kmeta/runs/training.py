@@ -15,12 +15,13 @@ from kmeta.evaluation.score import evaluate
 from kmeta.ops import differentiation
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
-from kmeta.runs.data import load_data, make_episodes, make_training_data, sequence_labels
-from kmeta.runs.folder import Run, locked, replaced, write_json
+from kmeta.runs.data import make_episodes, make_training_data, sequence_labels
+from kmeta.runs.folder import locked, replaced, write_json
 from kmeta.runs.log import EpochLine, cut_log
+from kmeta.runs.preparing import prepare
 
 
-def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
+def train(recipe, path, data_dir=None, resume=False, verbose="auto"):
     """Train a recipe in the folder `path` and score it on its test episodes.
 
     A run that was stopped, by whatever means, is continued by `resume=True` from the end of the
@@ -29,10 +30,9 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     Args:
         recipe: `kmeta.recipes.Recipe`.
         path: folder of the run, see `kmeta.runs.Run`; new or empty unless `resume`.
-        data_dir: where the recipe's data are.
+        data_dir: where the recipe's data are; of a resumed run None means where they were.
         resume: continue the run in `path`. A finished one is left as it is.
         verbose: 0 for nothing, "auto" for progress bars on a terminal and lines elsewhere.
-        data: what `kmeta.runs.data.load_data(recipe, data_dir)` returned, where it was called.
 
     Returns:
         What `result.json` holds: accuracy, its 95 % interval, what was scored, and more.
@@ -53,20 +53,20 @@ def train(recipe, path, data_dir=None, resume=False, verbose="auto", data=None):
     >>> result["episodes"], result["bn_mode"], result["manifest"]["dataset"]
     (2, 'running', 'glyphs-test')
     """
-    run = Run(path)
-    if resume:
-        run.check_resumes(recipe)
-        if run.result_path.is_file():
-            return run.result
-    else:
-        run.check_new()
+    return train_prepared(prepare(recipe, path, data_dir, resume), verbose)
+
+
+def train_prepared(prepared, verbose="auto"):
+    """Train what `kmeta.runs.preparing.prepare` returned; see `train`."""
+    run, new, recipe, data_dir, data = prepared
+    if data is None:  # a run that has finished
+        return run.result
     if recipe.intra_op_threads:  # otherwise what the caller has set stays
         differentiation.set_intra_op_threads(recipe.intra_op_threads)
-    data = load_data(recipe, data_dir) if data is None else data
     learner = make_learner(recipe)  # before anything is written: it may refuse its options
     run.path.mkdir(parents=True, exist_ok=True)
     with locked(run.path):
-        if not resume:
+        if new:
             run.check_new()  # another process may have been quicker
         return _train(run, recipe, learner, data_dir, data, verbose)
 

@@ -123,7 +123,7 @@ def test_folders_in_use_and_files_that_exist(capsys, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
     assert "Continue it with --resume" in failed(capsys, [*train, tmp_path / "run"])
-    assert "has not finished" in failed(capsys, ["evaluate", tmp_path / "run"])
+    assert "not the configuration of a run" in failed(capsys, ["evaluate", tmp_path / "run"])
     for options in ([], ["--quantize", "int8", "--data", tmp_path / "none"]):  # before the rest
         export = ["export", tmp_path / "none.keras", tmp_path / "full", *options]
         assert "which is not empty" in failed(capsys, export)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kmeta
-from kmeta import data, recipes
+from kmeta import recipes
 from kmeta.data.omniglot import characters
 from kmeta.recipes import Recipe, Tasks, changes
 from kmeta.recipes.changes import changed, with_episodes
@@ -17,7 +17,6 @@ from kmeta.recipes.learners import LEARNERS
 from kmeta.recipes.recipe import differences
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.data import (
-    NAMED,
     check_room,
     divided,
     load_data,
@@ -56,8 +55,7 @@ def test_the_table_has_every_option_of_a_learner(kind):
     assert set(kind.options) == set(parameters[1:]) - {"kwargs", *only_python}
 
 
-def test_the_table_of_data_sets_is_that_of_the_library():
-    assert sorted(NAMED) == sorted(data._SOURCES)
+def test_options_change_fields_that_there_are():
     assert set(changes.TASKS) < {field.name for field in fields(Tasks)}
     assert set(changes.PLAIN) < {field.name for field in fields(Recipe)}
 
