@@ -31,7 +31,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     | {"checks"},
     "few_shot": {"lazy", "kmeta", "runs", "exporting", "evaluation", "learners", "layers", "data"}
     | {"ops", "edge", "episode", "checks", "weights"},
-    "report": {"plots", "evaluation", "runs", "recipes", "learners", "layers"},
+    "report": {"plots", "evaluation", "runs", "recipes", "learners", "layers", "data", "edge"},
     "cli": {"kmeta", "few_shot", "report", "plots", "runs", "exporting", "evaluation", "learners"}
     | {"data", "edge", "recipes", "weights"},
 }

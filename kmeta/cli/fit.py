@@ -7,6 +7,7 @@ from pathlib import Path
 from kmeta import weights
 from kmeta.cli.adapt import add_invert
 from kmeta.cli.parsing import count, given
+from kmeta.cli.pictures import check_writable
 from kmeta.cli.quiet import import_keras
 
 HELD_OUT = {"omniglot": "evaluation", "glyphs": "test"}
@@ -67,6 +68,12 @@ def add_parser(commands):
         help="labelled pictures that are not learned from, one sub-folder a class: how many are "
         "told right, and which are not. Sub-folders of other names are unknown classes",
     )
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        help="write a page, .html, with the pictures of each class, near-duplicates, left-out "
+        "pictures that were told wrong and those nearest to them, confusions, and calibration",
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="where the files of a named set are")
     add_invert(parser)
     return parser
@@ -80,6 +87,8 @@ def run(arguments):
 
     place.check(arguments.out, arguments.overwrite)
     _check_outside(arguments.out, arguments.folder)
+    if arguments.report is not None:
+        check_writable(arguments.report, arguments.overwrite, ".html")
     _check_other_classes(arguments.calibrate)
     names = check_classes(arguments.folder)  # errors before TensorFlow loads
     if arguments.test is not None:
@@ -104,6 +113,11 @@ def run(arguments):
     if arguments.test is not None:
         lines.append(str(classifier.score(arguments.test)))
     lines.append(str(classifier.export(arguments.out, arguments.overwrite)))
+    if arguments.report is not None:
+        from kmeta.report.fit import write_fit_report
+
+        page = write_fit_report(classifier, arguments.folder, arguments.report)
+        lines.append(f"Report: {page}")
     print("\n".join(lines))
 
 

@@ -38,6 +38,18 @@ def groups(features, labels):
     return sorted(found, key=lambda group: group[0])
 
 
+def nearest(features, number, count):
+    """The pictures most like one of them, by the cosine of features: `[(number, cosine)]`.
+
+    >>> nearest(np.array([[1.0, 0], [0, 1], [1, 1]]), 0, count=1)
+    [(2, 0.7...)]
+    """
+    x = unit(np.reshape(features, (len(features), -1)))
+    cosines = x @ x[number]
+    order = [int(i) for i in np.argsort(-cosines, kind="stable") if i != number]
+    return [(i, float(cosines[i])) for i in order[:count]]
+
+
 def _connected(near):
     """Connected parts of a graph, a boolean matrix with a true diagonal."""
     left, parts = set(range(len(near))), []

@@ -245,6 +245,14 @@ class FewShotClassifier:
         """
         return [group for group in self._groups if len(group) > 1]
 
+    def pictures_of_class(self, name):
+        """Which of the pictures are of a class, int `[shots]`."""
+        return np.flatnonzero(self._labels == self._label(name))
+
+    def nearest(self, number, count=3):
+        """The other pictures that are most like one: `[(number, cosine of their features)]`."""
+        return duplicates.nearest(self._support, number, count)
+
     def score(self, folder, limits=LIMITS):
         """Accuracy on a folder of labelled pictures that were not learned from.
 
