@@ -12,6 +12,10 @@ from kmeta.evaluation.intervals import wilson_interval
 from kmeta.evaluation.open_set import auroc, fit_familiarity, threshold_that_keeps
 
 WIDER = 2.5  # so many left-out pictures tell as much as one that is independent of the others
+CHANCE = 0.6  # an AUROC below which unknown pictures are hardly refused better than by chance
+NO_BETTER = (
+    "\nDO NOT RELY ON 'unknown': pictures of other classes score about as high as those of these"
+)
 _FOLDS = 5
 
 
@@ -132,6 +136,7 @@ class Calibration:
             f"before, {100 * self.ece_after:.2f} % now. Threshold {self.threshold:.3f}: keeps "
             f"{100 * self.kept:.1f} % of known images and refuses {100 * self.refused:.1f} % of "
             f"unknown ones (AUROC {self.auroc:.3f}, FPR at 95 % TPR {100 * self.fpr:.1f} %)"
+            + (NO_BETTER if self.auroc < CHANCE else "")
         )
 
 

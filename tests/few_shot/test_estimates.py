@@ -49,3 +49,23 @@ def test_calibration_is_measured_on_the_other_half():
     assert found.refused == np.mean(unknown < found.threshold)
     assert found.fpr == np.mean(unknown >= np.quantile(known, 0.05, method="higher"))
     assert f"Temperature {found.temperature:.3g}: calibration error" in str(found)
+    assert ("DO NOT RELY ON 'unknown'" in str(found)) == (found.auroc < 0.6)
+    blind = calibration(answers(3.0), answers(3.0), before=1.0, keep=0.9)
+    assert blind.auroc < 0.6 and "DO NOT RELY ON 'unknown'" in str(blind)
+
+
+def test_a_temperature_that_is_worse_on_other_pictures_is_not_kept():
+    """Twelve that are all told rightly and surely: any smoothing makes them worse."""
+    from kmeta.few_shot.left_out import Answers
+
+    labels = np.arange(12) % 3
+    logits = 30.0 * np.eye(3)[labels]
+    few = Answers(logits, labels, np.zeros((6, 2)))
+    found = calibration(few, few, before=1.0, keep=0.9)
+    assert found.temperature == 1.0
+    assert found.ece_after == found.ece_before < 0.001
+    rng = np.random.default_rng(0)
+    logits = 3 * rng.normal(size=(900, 3))
+    labels = np.array([rng.choice(3, p=p) for p in softmax(logits / 3)])
+    too_sure = Answers(logits, labels, few.unknown)
+    assert 2 < calibration(too_sure, too_sure, before=1.0, keep=0.9).temperature < 4
