@@ -3,6 +3,7 @@
 import json
 import math
 
+import bundled
 import keras
 import numpy as np
 import onnx
@@ -10,10 +11,15 @@ import onnxruntime
 import pytest
 
 import kmeta
-from kmeta.exporting import Int8, endpoints, int8, load_bundle, onnx_model, quantizer, samples
-from kmeta.exporting import saved_model as saved_models
-
-STEMS = ("classifier", "embed", "adapt", "classify", "episode")
+from kmeta.exporting import (
+    Int8,
+    endpoints,
+    int8,
+    load_bundle,
+    onnx_model,
+    quantizer,
+    verify_bundle,
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +56,10 @@ def exported(trained, halves, tmp_path_factory):
 def write_float(classifier, folder):
     """The ONNX files and the sample of a bundle, without its proof."""
     folder.mkdir()
-    table = endpoints.table(classifier)
-    for name, endpoint in table.items():
-        if endpoint.onnx:
-            stem = "classifier" if name == "serving_default" else name
-            onnx_model.save(endpoint, str(folder / f"{stem}.onnx"), {"kmeta.test": "kept"})
-    images = np.random.default_rng(0).random((6, *classifier.image_shape), dtype="float32")
-    functions = saved_models.trace({n: e for n, e in table.items() if n != "serving_bytes"})
-    probabilities = endpoints.reference(classifier, images)
-    np.savez(folder / "sample.npz", **samples.make(classifier, functions, images, probabilities))
+    for name, endpoint in endpoints.graphs(classifier).items():
+        onnx_model.save(endpoint, str(folder / f"{name}.onnx"), {"kmeta.test": "kept"})
+    images = np.random.default_rng(0).integers(0, 256, (4, *classifier.image_shape), dtype="uint8")
+    np.savez(folder / "sample.npz", images=images)
     return folder
 
 
@@ -78,6 +79,17 @@ def run(path, **given):
     session = onnxruntime.InferenceSession(path)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, given), strict=True))
+
+
+def test_what_is_in_a_bundle(exported):
+    """It is for devices: no SavedModel, and weights once, in bytes."""
+    path = exported[1]
+    assert {p.name for p in path.iterdir()} == {
+        *("classifier.onnx", "adapt.onnx", "classify.onnx", "resize.onnx"),
+        *("sample.npz", "state.npz", "manifest.json"),
+    }
+    manifest = verify_bundle(path)
+    assert set(manifest["signatures"]) == set(bundled.models(path).names)
 
 
 def test_the_report_and_the_manifest(exported, trained, halves):
@@ -113,17 +125,18 @@ def test_the_report_and_the_manifest(exported, trained, halves):
 def test_differences_are_those_of_the_files(exported, trained, halves):
     path = exported[1]
     found = json.loads((path / "manifest.json").read_text())["quantization"]
-    with np.load(path / "sample.npz") as file:
-        sample = dict(file)
-    np.testing.assert_array_equal(sample["images"], halves[1][0][0].query_x[0][:8])
+    sample = bundled.stored(path)
+    queries = halves[1][0][0].query_x[0][:8][[0, 2, 4, 7]]
+    np.testing.assert_array_equal(sample["images"], np.round(queries * 255))
     np.testing.assert_allclose(sample["probabilities"], trained(sample["images"]), atol=1e-5)
     answers = load_bundle(path).predict(sample["images"])
     difference = np.abs(answers - sample["probabilities"]).max()
     assert 1e-4 < difference < 0.1
     assert found["differences"]["serving_default"] == pytest.approx(difference, rel=1e-3)
     assert found["tolerance"] == pytest.approx(1e-3 + 2 * difference, rel=1e-3)
-    embedded = run(path / "embed.onnx", images=sample["images"])["embeddings"]
-    expected = np.asarray(trained.learner.network(sample["images"]))
+    images = sample["images"] / np.float32(255)
+    embedded = run(path / "classifier.onnx", images=images)["embeddings"]
+    expected = np.asarray(trained.learner.network(images))
     error = np.abs(embedded - expected).max() / np.abs(expected).max()
     assert 1e-4 < error < 0.05
 
@@ -137,12 +150,11 @@ def layers(graph, kind="Conv"):
             yield node, makers[node.input[1]], takers
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_layers_are_folded_and_quantised_by_channel(exported, stem):
-    graph = onnx.load(exported[1] / f"{stem}.onnx").graph
+def test_layers_are_folded_and_quantised_by_channel(exported):
+    graph = onnx.load(exported[1] / "classifier.onnx").graph
     values = {x.name: onnx.numpy_helper.to_array(x) for x in graph.initializer}
     found = list(layers(graph))
-    assert len(found) == (8 if stem == "episode" else 4)
+    assert len(found) == 4
     for node, kernel, takers in found:
         assert [taker.op_type for taker in takers] == ["QuantizeLinear"]  # no Mul, no Add
         assert kernel.op_type == "DequantizeLinear"
@@ -151,7 +163,6 @@ def test_layers_are_folded_and_quantised_by_channel(exported, stem):
         assert scale.shape == (64,) == weights.shape[:1]
         assert len(set(scale.tolist())) > 32  # a scale of its own
         assert node.input[0].endswith("DequantizeLinear_Output")
-    assert len({kernel.input[0] for _, kernel, _ in found}) == 4  # shared where used twice
     assert sum(x.nbytes for x in values.values() if x.dtype == np.float32) < 20_000
 
 
@@ -159,23 +170,19 @@ def test_all_files_embed_alike(exported, characters):
     """So that classes learned on the device and classes of the export can be compared."""
     images = characters.images[:60:20] / np.float32(255)
     path = exported[1]
-    embedded = run(path / "embed.onnx", images=images)["embeddings"]
-    state = run(path / "adapt.onnx", support_images=images, support_labels=np.arange(3))
+    models, support = bundled.models(path), {"support_labels": np.arange(3)}
+    embedded = models.run("embed", {"images": images})["embeddings"]
+    state = models.run("adapt", {"support_images": images, **support})
     np.testing.assert_allclose(state["prototypes"], embedded, atol=1e-6)
-    by_state = run(path / "classify.onnx", queries=images, **state)["probabilities"]
-    at_once = run(
-        path / "episode.onnx",
-        queries=images,
-        support_images=images,
-        support_labels=np.arange(3),
-    )
+    by_state = models.run("classify", {"queries": images, **state})["probabilities"]
+    at_once = models.run("episode", {"queries": images, "support_images": images, **support})
     np.testing.assert_allclose(at_once["probabilities"], by_state, atol=1e-5)
 
 
 def test_settings_can_still_be_replaced(trained, characters, tmp_path):
     """They have become part of no other constant."""
     images = characters.images[:40] / np.float32(255)
-    endpoint = endpoints.table(trained.with_options(temperature=4.0))["serving_default"]
+    endpoint = endpoints.graphs(trained.with_options(temperature=4.0))["classifier"]
     onnx_model.save(endpoint, str(tmp_path / "float.onnx"), {})
     quantizer.quantize(tmp_path / "float.onnx", tmp_path / "made.onnx", [{"images": images}], True)
     options, value = onnxruntime.SessionOptions(), np.array(2.0, "float32")
@@ -191,10 +198,7 @@ def test_settings_can_still_be_replaced(trained, characters, tmp_path):
 
 def test_files_keep_what_belongs_to_them(float_files, tmp_path, characters):
     images = characters.images[:20] / np.float32(255)
-    for stem, given in (
-        ("classifier", {"images": images}),
-        ("adapt", {"support_images": images, "support_labels": np.arange(20)}),
-    ):
+    for stem, given in (("classifier", {"images": images}),):
         quantizer.quantize(float_files / f"{stem}.onnx", tmp_path / "made.onnx", [given], True)
         before, after = onnx.load(float_files / f"{stem}.onnx"), onnx.load(tmp_path / "made.onnx")
         for field in ("input", "output"):
@@ -219,7 +223,9 @@ def test_reduced_range_and_calibration(float_files, tmp_path, characters):
     found = {}
     for reduced, factor in ((False, 1.0), (True, 1.0), (False, 0.25)):
         batches = [{"images": factor * images[:20]}, {"images": images[20:] * 0}]
-        quantizer.quantize(float_files / "embed.onnx", tmp_path / "made.onnx", batches, reduced)
+        quantizer.quantize(
+            float_files / "classifier.onnx", tmp_path / "made.onnx", batches, reduced
+        )
         found[reduced, factor] = kernels_and_scale(tmp_path / "made.onnx")
     assert found[False, 1.0][0] == 127
     assert found[True, 1.0][0] == 64
@@ -271,7 +277,7 @@ def test_options_of_int8_count(float_files, characters, halves, tmp_path, unprov
         found = int8.apply(Int8(calibration, halves[1], 100, reduced), folder)
         assert found.drop > 10
         assert (found.max_drop, found.reduce_range) == (100, reduced)
-        assert kernels_and_scale(folder / "embed.onnx")[0] == largest
+        assert kernels_and_scale(folder / "classifier.onnx")[0] == largest
         assert f"weights in {7 if reduced else 8} bits" in str(found)
 
 
