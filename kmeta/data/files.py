@@ -239,7 +239,7 @@ def _walk(path):
 def _open_zip(path):
     try:
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(
             f"Expected a folder or a zip archive. Received: {path}: {error}"
         ) from error

@@ -246,3 +246,14 @@ def _jpeg(mark_entry):
 )
 def test_odd_entries_of_a_camera_do_not_make_a_picture_unreadable(entry):
     assert decode(_jpeg(entry), "photo").size == (32, 48)
+
+
+def test_an_archive_of_a_later_version_of_the_format(tmp_path):
+    path = tmp_path / "later.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/1.png", b"x")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 109  # the version that is needed
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"Expected a folder or a zip archive.*version 10\.9"):
+        FileTree(path)

@@ -1,0 +1,17 @@
+"""The table of attacks, with a part of them."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ATTACKS = pathlib.Path(__file__).parents[2] / "benchmarks" / "attacks.py"
+
+
+@pytest.mark.slow
+def test_no_attack_succeeds(exported):
+    command = [sys.executable, str(ATTACKS), str(exported("prototypical")[1]), "--part", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1430 attempts, 0 faults" in done.stdout
