@@ -1,6 +1,8 @@
 """Support sets and episodes: the one form in which data reaches every learner."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
+
+Tensor: TypeAlias = Any  # of the Keras backend, or an array of NumPy
 
 
 class Support(NamedTuple):
@@ -35,7 +37,7 @@ class Episode(NamedTuple):
     query_x: Any
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple:
         """Shape of one image, of arrays as well as of their shapes."""
         return _shape(self.query_x)[2:]
 
@@ -54,7 +56,7 @@ class Pairs(NamedTuple):
     second: Any
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple:
         """Shape of one image, of arrays as well as of their shapes."""
         return _shape(self.first)[1:]
 
@@ -75,7 +77,7 @@ class Sequence(NamedTuple):
     previous_y: Any
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple:
         """Shape of one image, of arrays as well as of their shapes."""
         return _shape(self.x)[2:]
 

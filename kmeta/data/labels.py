@@ -1,11 +1,14 @@
 """Labels and names of classes, in all the forms in which arrays hold them."""
 
 import numbers
+from typing import Any
 
 import numpy as np
 
+from kmeta.episode import Tensor
 
-def plain_labels(name, labels):
+
+def plain_labels(name: str, labels: Tensor) -> np.ndarray:
     """Labels as an array of integers or of text, where they are such; others as they are.
 
     Args:
@@ -35,7 +38,7 @@ def plain_labels(name, labels):
     return labels
 
 
-def ordered_names(class_names):
+def ordered_names(class_names: Any) -> list[str]:
     """Names of classes as a list of text: those of classes 0, 1, ...
 
     Raises:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from kmeta.learners.meta_learner import MetaLearner, rewound
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.streams import rewound
 
 
 def confusion_matrix(labels, predictions, classes):

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from kmeta.episode import Sequence
-from kmeta.learners.meta_learner import MetaLearner, rewound
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.streams import rewound
 
 
 @dataclasses.dataclass(frozen=True)

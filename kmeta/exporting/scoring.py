@@ -19,7 +19,7 @@ def tasks(episodes):
 
     Labels are int64. Rows that only fill up a support set are left out.
     """
-    from kmeta.learners.meta_learner import rewound  # TensorFlow loads here
+    from kmeta.learners.streams import rewound  # TensorFlow loads here
 
     with rewound(episodes):
         for index in range(len(episodes)):

@@ -1,8 +1,11 @@
 """The convolutional network of Meta Networks, whose weights may be joined by fast ones."""
 
+from typing import Any
+
 import keras
 
 from kmeta.checks import whole_number
+from kmeta.episode import Tensor
 from kmeta.ops import fast_weights
 
 
@@ -40,8 +43,14 @@ class AugmentedConvNet(keras.layers.Layer):
     """
 
     def __init__(
-        self, way=5, filters=64, blocks=5, features=64, initializer="lecun_normal", **kwargs
-    ):
+        self,
+        way: int = 5,
+        filters: int = 64,
+        blocks: int = 5,
+        features: int = 64,
+        initializer: str = "lecun_normal",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         known = getattr(keras.initializers, str(initializer), None)
         if not (isinstance(known, type) and issubclass(known, keras.initializers.Initializer)):
@@ -57,11 +66,11 @@ class AugmentedConvNet(keras.layers.Layer):
         self.convolutions, self.dense, self.head = [], None, None
 
     @property
-    def kernels(self):
+    def kernels(self) -> fast_weights.Kernels:
         """The slow weights, `kmeta.ops.fast_weights.Kernels`."""
         return fast_weights.Kernels(list(self.convolutions), self.dense, self.head)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if len(input_shape) != 4:
             raise ValueError(
                 "AugmentedConvNet expects images `[items, height, width, channels]`. "
@@ -78,10 +87,10 @@ class AugmentedConvNet(keras.layers.Layer):
     def _kernel(self, name, shape):
         return self.add_weight(shape=shape, initializer=self.initializer, name=name)
 
-    def call(self, x, fast=None):
+    def call(self, x: Tensor, fast: Any = None) -> Tensor:
         return fast_weights.logits(x, self.kernels, fast)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "way": self.way,

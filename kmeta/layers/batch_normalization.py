@@ -2,10 +2,13 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops import differentiation
 
 _lock = threading.RLock()
@@ -26,7 +29,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         array([-1.34, -0.45,  0.45,  1.34], dtype=float32)
     """
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
         fused = (
             training
             and self.trainable
@@ -53,7 +56,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 @contextlib.contextmanager
-def batch_norm_statistics(layer, batch, momentum=None):
+def batch_norm_statistics(
+    layer: keras.Layer, batch: bool, momentum: float | None = None
+) -> Iterator[None]:
     """Choose the statistics of every batch normalisation in `layer`, whatever `training` says.
 
     One thread at a time is inside, since layers are changed meanwhile.

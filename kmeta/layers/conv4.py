@@ -1,9 +1,12 @@
 """The four-block convolutional network of the few-shot papers."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import number, one_of, positive, true_or_false, whole_number
+from kmeta.episode import Tensor
 from kmeta.layers.batch_normalization import BatchNormalization
 
 
@@ -42,14 +45,14 @@ class Conv4(keras.layers.Layer):
 
     def __init__(
         self,
-        filters=64,
-        downsampling="pool",
-        features="flatten",
-        scale=True,
-        momentum=0.9,
-        epsilon=1e-5,
-        **kwargs,
-    ):
+        filters: int = 64,
+        downsampling: str = "pool",
+        features: str = "flatten",
+        scale: bool = True,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.filters = filters = whole_number("filters", filters)
         self.downsampling = one_of("downsampling", downsampling, ("pool", "stride"))
@@ -81,7 +84,7 @@ class Conv4(keras.layers.Layer):
             for i in range(4)
         ]
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if len(input_shape) != 4:
             raise ValueError(
                 "Conv4 expects images `[batch, height, width, channels]`. "
@@ -98,7 +101,7 @@ class Conv4(keras.layers.Layer):
             normalization.build((None, None, None, self.filters))
             channels = self.filters
 
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         x = images
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
             x = normalization(convolution(x), training=training)
@@ -109,7 +112,7 @@ class Conv4(keras.layers.Layer):
             return ops.mean(x, axis=(1, 2))
         return ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "filters": self.filters,

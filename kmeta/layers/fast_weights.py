@@ -1,11 +1,14 @@
 """What makes fast weights of gradients in Meta Networks: one row for each coordinate."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import whole_number
+from kmeta.episode import Tensor
 from kmeta.ops import differentiation
-from kmeta.ops.fast_weights import affine, lstm_step
+from kmeta.ops.coordinates import affine, lstm_step
 from kmeta.ops.learned_optimizer import preprocess
 
 PREPROCESSING = 7.0  # powers of e below 1 that are told apart
@@ -15,7 +18,7 @@ TOGETHER = 4096  # coordinates computed at once, which bounds the memory
 class _Generator(keras.layers.Layer):
     """Base: weights shared by all coordinates, U(-0.1, 0.1), biases of zero."""
 
-    def __init__(self, units=20, **kwargs):
+    def __init__(self, units: int = 20, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = whole_number("units", units)
 
@@ -26,14 +29,14 @@ class _Generator(keras.layers.Layer):
     def _bias(self, name, size):
         return self.add_weight(shape=(size,), initializer="zeros", name=name)
 
-    def by_coordinates(self, gradients, *rest):
+    def by_coordinates(self, gradients: Tensor, *rest: Any) -> Any:
         """`generate(gradients, *rest, *weights)`, for any number of coordinates."""
         given = [*rest, *differentiation.read(self.trainable_variables)]
         return differentiation.by_columns(
             lambda gradients, given: self.generate(gradients, *given), gradients, given, TOGETHER
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}
 
 
@@ -56,20 +59,28 @@ class TaskFastWeights(_Generator):
         TensorShape([7])
     """
 
-    def build(self, *_):
+    def build(self, *_: Any) -> None:
         self.kernel = self._kernel("kernel", 2 + self.units, 4 * self.units)
         self.bias = self._bias("bias", 4 * self.units)
         self.out_kernel = self._kernel("out_kernel", self.units, 1)
         self.out_bias = self._bias("out_bias", 1)
 
-    def call(self, gradients, valid):
+    def call(self, gradients: Tensor, valid: Tensor) -> Tensor:
         items = ops.shape(valid)[0]
         valid = ops.cast(valid, "int32")  # half precision does not count far
         place = ops.arange(items, dtype="int32") + items * (1 - valid)
         last = ops.one_hot(ops.sum(valid) - 1, items, dtype=gradients.dtype)
         return self.by_coordinates(ops.take(gradients, ops.argsort(place), axis=0), last)
 
-    def generate(self, gradients, last, kernel, bias, out_kernel, out_bias):
+    def generate(
+        self,
+        gradients: Tensor,
+        last: Tensor,
+        kernel: Tensor,
+        bias: Tensor,
+        out_kernel: Tensor,
+        out_bias: Tensor,
+    ) -> Tensor:
         """The output after the item that `last` marks: those to skip come after it."""
         inputs = preprocess(gradients, PREPROCESSING)
 
@@ -104,7 +115,7 @@ class ExampleFastWeights(_Generator):
         TensorShape([3, 7])
     """
 
-    def build(self, *_):
+    def build(self, *_: Any) -> None:
         self.first = self._kernel("first", 2, self.units)
         self.first_bias = self._bias("first_bias", self.units)
         self.second = self._kernel("second", self.units, self.units)
@@ -112,10 +123,19 @@ class ExampleFastWeights(_Generator):
         self.out_kernel = self._kernel("out_kernel", self.units, 1)
         self.out_bias = self._bias("out_bias", 1)
 
-    def call(self, gradients):
+    def call(self, gradients: Tensor) -> Tensor:
         return self.by_coordinates(gradients)
 
-    def generate(self, gradients, first, first_bias, second, second_bias, out_kernel, out_bias):
+    def generate(
+        self,
+        gradients: Tensor,
+        first: Tensor,
+        first_bias: Tensor,
+        second: Tensor,
+        second_bias: Tensor,
+        out_kernel: Tensor,
+        out_bias: Tensor,
+    ) -> Tensor:
         """The network's output, all items and coordinates alike."""
         x = preprocess(ops.reshape(gradients, (-1,)), PREPROCESSING)
         x = ops.relu(affine([x], first, first_bias))

@@ -1,9 +1,12 @@
 """Full context embeddings of Matching Networks (Vinyals et al. 2016, appendix A)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import whole_number
+from kmeta.episode import Support, Tensor
 from kmeta.ops.attention import attention_read
 
 
@@ -24,7 +27,7 @@ class SupportContext(keras.layers.Layer):
         TensorShape([2, 5, 8])
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.lstm = keras.layers.Bidirectional(
             keras.layers.LSTM(input_shape[-1], return_sequences=True),
             merge_mode="sum",
@@ -33,7 +36,7 @@ class SupportContext(keras.layers.Layer):
         )
         self.lstm.build(input_shape)
 
-    def call(self, embedded, valid):
+    def call(self, embedded: Tensor, valid: Tensor) -> Tensor:
         return embedded + self.lstm(embedded, mask=valid)
 
 
@@ -64,16 +67,16 @@ class QueryContext(keras.layers.Layer):
         TensorShape([2, 3, 8])
     """
 
-    def __init__(self, read_steps=3, **kwargs):
+    def __init__(self, read_steps: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.read_steps = whole_number("read_steps", read_steps)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         features = input_shape[-1]
         self.cell = keras.layers.LSTMCell(features, dtype=self.dtype_policy, name="cell")
         self.cell.build((None, 2 * features))
 
-    def call(self, embedded, support, valid):
+    def call(self, embedded: Tensor, support: Support, valid: Tensor) -> Tensor:
         flat = ops.reshape(embedded, (-1, embedded.shape[-1]))
         hidden, state = ops.zeros_like(embedded), ops.zeros_like(flat)
         for _ in range(self.read_steps):
@@ -85,5 +88,5 @@ class QueryContext(keras.layers.Layer):
             hidden = ops.reshape(output, ops.shape(embedded)) + embedded
         return hidden
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "read_steps": self.read_steps}

@@ -1,6 +1,10 @@
 """What networks of `keras.applications` do to pixels before they look at them."""
 
+from typing import Any
+
 import keras
+
+from kmeta.episode import Tensor
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -24,7 +28,7 @@ class ImageNetScaling(keras.layers.Layer):
 
     crop = 0.875  # of the shorter side of a photograph, as these networks were trained
 
-    def __init__(self, family, **kwargs):
+    def __init__(self, family: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         module = getattr(keras.applications, str(family), None)
         if not hasattr(module, "preprocess_input"):
@@ -35,8 +39,8 @@ class ImageNetScaling(keras.layers.Layer):
         self.family = family
         self._preprocess = module.preprocess_input
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return self._preprocess(255.0 * x, data_format="channels_last")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "family": self.family}

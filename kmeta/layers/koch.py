@@ -1,9 +1,12 @@
 """The convolutional network of Siamese Neural Networks (Koch, Zemel & Salakhutdinov 2015)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import number, whole_number
+from kmeta.episode import Tensor
 
 KERNELS = ((64, 10), (128, 7), (128, 4), (256, 4))  # filters and side of each convolution
 
@@ -39,7 +42,7 @@ class KochConvNet(keras.layers.Layer):
         TensorShape([9216, 16])
     """
 
-    def __init__(self, features=4096, l2=0.0, **kwargs):
+    def __init__(self, features: int = 4096, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.features = features = whole_number("features", features)
         self.l2 = number("l2", l2, 0)
@@ -61,7 +64,7 @@ class KochConvNet(keras.layers.Layer):
             "dtype": self.dtype_policy,
         }
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if len(input_shape) != 4:
             raise ValueError(
                 "KochConvNet expects images `[batch, height, width, channels]`. "
@@ -79,7 +82,7 @@ class KochConvNet(keras.layers.Layer):
             sides, channels = [(length - side + 1) // pool for length in sides], filters
         self.dense.build((None, sides[0] * sides[1] * channels))
 
-    def call(self, images):
+    def call(self, images: Tensor) -> Tensor:
         x = images
         for convolution in self.convolutions[:-1]:
             x = ops.relu(
@@ -88,5 +91,5 @@ class KochConvNet(keras.layers.Layer):
         x = ops.relu(self.convolutions[-1](x))
         return self.dense(ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3])))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "features": self.features, "l2": self.l2}

@@ -1,9 +1,12 @@
 """The two-level LSTM by which the LSTM meta-learner updates a network."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import whole_number
+from kmeta.episode import Tensor
 from kmeta.ops.learned_optimizer import cell_update, gate, preprocess
 
 
@@ -31,7 +34,7 @@ class LearnedOptimizer(keras.layers.Layer):
         array([1., 1., 1.], dtype=float32)
     """
 
-    def __init__(self, units=20, **kwargs):
+    def __init__(self, units: int = 20, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units = whole_number("units", units)
         small = keras.initializers.RandomUniform(-0.01, 0.01)
@@ -44,7 +47,7 @@ class LearnedOptimizer(keras.layers.Layer):
             dtype=self.dtype_policy,
         )
 
-    def build(self, *_):
+    def build(self, *_: Any) -> None:
         self.cell.build((None, 4))
         self.forget_kernel, self.forget_bias = self._gate_weights("forget", 4.0, 5.0)
         self.update_kernel, self.update_bias = self._gate_weights("update", -5.0, -4.0)
@@ -59,12 +62,12 @@ class LearnedOptimizer(keras.layers.Layer):
             self.add_weight(shape=(1,), initializer=uniform(low, high), name=f"{name}_bias"),
         )
 
-    def initial_state(self, parameters):
+    def initial_state(self, parameters: Tensor) -> list[Tensor]:
         """Zeros: hidden and cell state of the LSTM, and the two gates."""
         wide = ops.zeros((parameters.shape[0], self.units), parameters.dtype)
         return [wide, wide, ops.zeros_like(parameters), ops.zeros_like(parameters)]
 
-    def call(self, parameters, gradient, loss, state):
+    def call(self, parameters: Tensor, gradient: Tensor, loss: Tensor, state: Tensor) -> Tensor:
         hidden, memory, forget, update = state
         loss = ops.broadcast_to(loss, parameters.shape)
         inputs = ops.concatenate([preprocess(gradient), preprocess(loss)], axis=-1)
@@ -74,5 +77,5 @@ class LearnedOptimizer(keras.layers.Layer):
         parameters = cell_update(parameters, gradient, forget, update)
         return parameters, [hidden, memory, forget, update]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}

@@ -1,9 +1,12 @@
 """The controller and memory of Memory-Augmented Neural Networks, as a cell of a Keras RNN."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import number, one_of, positive, whole_number
+from kmeta.episode import Tensor
 from kmeta.ops import memory as lrua
 
 EMPTY = 1e-6  # what the memory holds at the start of a sequence
@@ -51,15 +54,15 @@ class MemoryCell(keras.layers.Layer):
 
     def __init__(
         self,
-        units=200,
-        slots=128,
-        width=40,
-        heads=4,
-        controller="lstm",
-        decay=0.99,
-        scale=1.0,
-        **kwargs,
-    ):
+        units: int = 200,
+        slots: int = 128,
+        width: int = 40,
+        heads: int = 4,
+        controller: str = "lstm",
+        decay: float = 0.99,
+        scale: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.units = units = whole_number("units", units)
         self.slots = whole_number("slots", slots)
@@ -82,24 +85,24 @@ class MemoryCell(keras.layers.Layer):
         self.gates = keras.layers.Dense(heads, dtype=dtype, name="gates")
 
     @property
-    def state_size(self):
+    def state_size(self) -> list[int]:
         """Sizes of the states, for Keras."""
         hidden = [self.units, self.units] if self.controller == "lstm" else []
         sizes = (self.slots * self.width, self.heads * self.width, self.heads * self.slots)
         return [*hidden, *sizes, self.slots]
 
     @property
-    def output_size(self):
+    def output_size(self) -> int:
         """Size of the output, for Keras."""
         return self.units + self.heads * self.width
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.control.build((None, input_shape[-1] + self.heads * self.width))
         self.keys.build((None, self.units))
         self.gates.build((None, self.units))
         self.built = True
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: Any = None) -> list[Tensor]:
         """States before the first step: an all but empty memory, slot 0 the only one used."""
         dtype = self.compute_dtype
         *hidden, memory, vectors, weights, _ = self.state_size
@@ -112,12 +115,12 @@ class MemoryCell(keras.layers.Layer):
             first,
         ]
 
-    def call(self, inputs, states, training=None):
+    def call(self, inputs: Tensor, states: Tensor, training: bool | None = None) -> Tensor:
         del training
         output, states, _ = self.step(inputs, states)
         return output, states
 
-    def step(self, inputs, states):
+    def step(self, inputs: Tensor, states: Tensor) -> Any:
         """One step, as `call`, with the weights of writing.
 
         Returns:
@@ -149,7 +152,7 @@ class MemoryCell(keras.layers.Layer):
         ]
         return ops.concatenate([control, vectors], axis=-1), states, write
 
-    def trace(self, inputs):
+    def trace(self, inputs: Tensor) -> dict[str, Tensor]:
         """Where the heads write and read, step by step.
 
         Args:
@@ -169,7 +172,7 @@ class MemoryCell(keras.layers.Layer):
             found["usage"].append(usage)
         return {name: ops.stack(weights, axis=1) for name, weights in found.items()}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

@@ -1,8 +1,11 @@
 """The two networks of Relation Networks (Sung et al. 2018, figure 2)."""
 
+from typing import Any
+
 import keras
 
 from kmeta.checks import one_of, whole_number
+from kmeta.episode import Tensor
 from kmeta.layers.batch_normalization import BatchNormalization
 
 
@@ -31,15 +34,15 @@ def _block(filters, padding, pool, dtype):
 class _Chain(keras.layers.Layer):
     """Layers in a row, made by `chain()` when the input shape is known."""
 
-    def __init__(self, filters=64, **kwargs):
+    def __init__(self, filters: int = 64, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = whole_number("filters", filters)
 
-    def chain(self):
+    def chain(self) -> list[keras.Layer]:
         """The layers."""
         raise NotImplementedError
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         if len(input_shape) != 4:
             raise ValueError(
                 f"{type(self).__name__} expects maps `[batch, height, width, channels]`. "
@@ -51,13 +54,13 @@ class _Chain(keras.layers.Layer):
             layer.build(shape)
             shape = layer.compute_output_shape(shape)
 
-    def call(self, x, training=None):
+    def call(self, x: Tensor, training: bool | None = None) -> Tensor:
         for layer in self.layers:
             arguments = {"training": training} if isinstance(layer, BatchNormalization) else {}
             x = layer(x, **arguments)
         return x
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters}
 
 
@@ -78,7 +81,7 @@ class RelationEmbedding(_Chain):
         TensorShape([1, 5, 5, 64])
     """
 
-    def chain(self):
+    def chain(self) -> list[keras.Layer]:
         dtype = self.dtype_policy
         pooled = [layer for _ in range(2) for layer in _block(self.filters, "valid", True, dtype)]
         return pooled + [
@@ -105,12 +108,14 @@ class RelationModule(_Chain):
         TensorShape([2, 1])
     """
 
-    def __init__(self, filters=64, hidden=8, padding="same", **kwargs):
+    def __init__(
+        self, filters: int = 64, hidden: int = 8, padding: str = "same", **kwargs: Any
+    ) -> None:
         super().__init__(filters, **kwargs)
         self.hidden = whole_number("hidden", hidden)
         self.padding = one_of("padding", padding, ("same", "valid"))
 
-    def chain(self):
+    def chain(self) -> list[keras.Layer]:
         dtype = self.dtype_policy
         dense = {
             "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
@@ -127,5 +132,5 @@ class RelationModule(_Chain):
             keras.layers.Dense(1, **dense),
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden": self.hidden, "padding": self.padding}

@@ -1,13 +1,15 @@
 """Labels of a support set: integers or names in, integers and the names of classes out."""
 
 import unicodedata
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeta.data.labels import ordered_names, plain_labels
 
 
-def labels_and_names(support_y, class_names, items):
+def labels_and_names(support_y: ArrayLike, class_names: Any, items: int) -> tuple[Any, list[str]]:
     """Integer labels `[items]` and the names of their classes, of the arguments of `adapt`.
 
     Raises:

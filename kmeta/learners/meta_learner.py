@@ -2,17 +2,21 @@
 
 import functools
 import inspect
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from kmeta.checks import one_of
 from kmeta.data.images import to_float
-from kmeta.episode import Episode, Support
+from kmeta.episode import Episode, Support, Tensor
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.labels import labels_and_names
 from kmeta.learners.restoring import restored
+from kmeta.learners.streams import SameEpoch, image_shape_of, rewound
 from kmeta.ops import differentiation
 
 
@@ -43,7 +47,9 @@ class MetaLearner(keras.Model):
 
     input_types = (Episode,)
 
-    def __init__(self, network, bn_mode, bn_modes, **kwargs):
+    def __init__(
+        self, network: keras.Layer, bn_mode: str, bn_modes: Sequence[str], **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         if not isinstance(network, keras.Layer):
             raise ValueError(
@@ -60,31 +66,35 @@ class MetaLearner(keras.Model):
             # Keras would go on with functions traced for the old value
             self.train_function = self.test_function = self.predict_function = None
 
-    def adapt_state(self, support, training=False, deployed=False):
+    def adapt_state(
+        self, support: Support, training: bool | None = False, deployed: bool = False
+    ) -> dict[str, Any]:
         """What the learner takes from a support set, with a leading task axis.
 
         deployed: for an adapted classifier, whose predictions never depend on the batch.
         """
         raise NotImplementedError
 
-    def classify(self, state, query_x, training=False):
+    def classify(
+        self, state: dict[str, Any], query_x: Tensor, training: bool | None = False
+    ) -> Tensor:
         """Logits `[tasks, queries, way]` of queries `[tasks, queries, ...]`."""
         raise NotImplementedError
 
     @property
-    def deployed_bn_mode(self):
+    def deployed_bn_mode(self) -> str:
         """Statistics of batch normalisation in an adapted classifier."""
         return "running"
 
-    def deployed_weights(self):
+    def deployed_weights(self) -> list[keras.Variable]:
         """The learner's own weights that `classify` reads beside the state."""
         return self.network.weights
 
-    def call(self, episode, training=None):
+    def call(self, episode: Episode, training: bool | None = None) -> Tensor:
         state = self.adapt_state(episode.support, training)
         return self.classify(state, episode.query_x, training)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Build for an episode's shapes, or for the shape of one image, as `(height, width, 1)`.
 
         Fitting, saving and adapting build a learner by themselves; call this to count or load
@@ -100,7 +110,7 @@ class MetaLearner(keras.Model):
         self.built = True
 
     @property
-    def crop(self):
+    def crop(self) -> float | None:
         """What is taken of a photograph: a share of its shorter side, a square in the middle, or
         None for the whole picture, resized without regard to its proportions.
 
@@ -109,7 +119,7 @@ class MetaLearner(keras.Model):
         found = [getattr(layer, "crop", None) for layer in self.network._flatten_layers()]
         return next((crop for crop in found if isinstance(crop, float)), None)
 
-    def check_vectors(self):
+    def check_vectors(self) -> None:
         """Raise ValueError unless the network gives one vector of features for each image."""
         if len(self.feature_shape) != 1:
             raise ValueError(
@@ -118,14 +128,14 @@ class MetaLearner(keras.Model):
                 f"{(None, *self.feature_shape)}"
             )
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any]:
         return {"image_shape": self.image_shape}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: dict[str, Any]) -> None:
         if config.get("image_shape") is not None:
             self.build(tuple(config["image_shape"]))
 
-    def embed(self, x, training=False, network=None):
+    def embed(self, x: Tensor, training: bool | None = False, network: Any = None) -> Tensor:
         """`[tasks, items, ...]` embedded images, as one batch of all tasks."""
         tasks, items = ops.shape(x)[:2]
         network = network or self.network
@@ -133,17 +143,19 @@ class MetaLearner(keras.Model):
         items = -1 if isinstance(tasks, int) else items  # a smaller graph to export
         return ops.reshape(embedded, (tasks, items, *embedded.shape[1:]))
 
-    def default_loss(self):
+    def default_loss(self) -> keras.losses.Loss:
         """The loss of the paper, on `query_y` and logits."""
         return keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, dtype=self.variable_dtype
         )
 
-    def accuracy(self):
+    def accuracy(self) -> Any:
         """What the metric "accuracy" stands for."""
         return "accuracy"
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
+    ) -> None:
         """Keras' `compile`; by default the paper's loss (cross-entropy), and accuracy.
 
         Raises:
@@ -162,22 +174,22 @@ class MetaLearner(keras.Model):
             metrics = [self.accuracy() if metric == "accuracy" else metric for metric in metrics]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**restored(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        *args,
-        **kwargs,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: Any = None,
+        epochs: int = 1,
+        verbose: str = "auto",
+        callbacks: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Keras' `fit` on `Episodes`, any data set of `(Episode, query_y)`, or arrays of the two.
 
         Builds the learner and its optimizer first, so that both are saved whole. `Episodes` come
@@ -190,7 +202,7 @@ class MetaLearner(keras.Model):
         """
         with differentiation.strategy_scope(self):  # Keras trains in it
             if not self.built:
-                self.build(self._image_shape(x))
+                self.build(image_shape_of(x, self.input_types))
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
         if hasattr(x, "epoch"):
@@ -202,31 +214,19 @@ class MetaLearner(keras.Model):
                 callbacks = [callbacks or [], SameEpoch(x)]  # Keras flattens lists of lists
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
-    def _image_shape(self, x):
-        """Shape of one image in the data given to `fit`."""
-        if hasattr(x, "element_spec"):
-            x = x.element_spec[0]
-        elif not isinstance(x, self.input_types) and hasattr(x, "__getitem__"):
-            x = x[0][0]
-        if not isinstance(x, self.input_types):
-            known = " or ".join(kind.__name__ for kind in self.input_types)
-            raise ValueError(
-                f"Expected `kmeta.Episodes`, or another data set of `({known}, labels)`; with a "
-                f"generator, call `build(image_shape)` before `fit`. Received: {type(x).__name__}"
-            )
-        return x.image_shape
-
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Keras' `evaluate`; `Episodes` are scored from their first one on, the same every time."""
         with rewound(x):
             return super().evaluate(x, *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Keras' `predict`; `Episodes` are predicted from their first one on."""
         with rewound(x):
             return super().predict(x, *args, **kwargs)
 
-    def adapt(self, support_x, support_y, class_names=None):
+    def adapt(
+        self, support_x: ArrayLike, support_y: ArrayLike, class_names: Sequence[str] | None = None
+    ) -> Classifier:
         """Learn the classes of a support set; the learner itself stays as it is.
 
         Args:
@@ -254,7 +254,7 @@ class MetaLearner(keras.Model):
         support = Support(ops.convert_to_tensor(images[None]), ops.convert_to_tensor(one_hot[None]))
         return Classifier(self, self.adapt_state(support, deployed=True), class_names)
 
-    def with_options(self, **options):
+    def with_options(self, **options: Any) -> Any:
         """A copy with the same weights and other constructor arguments, not compiled.
 
         `learner.with_options(bn_mode="batch")` scores a trained learner by other statistics. A
@@ -275,7 +275,7 @@ class MetaLearner(keras.Model):
             other.set_weights(self.get_weights())
         return other
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "network": keras.saving.serialize_keras_object(self.network),
@@ -283,64 +283,15 @@ class MetaLearner(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         config = dict(config)
         return cls(restored(config.pop("network")), **config)
-
-
-def check_layer(name, value, or_none=False):
-    """Raise ValueError unless an argument is a Keras layer or model."""
-    if not isinstance(value, keras.Layer) and not (or_none and value is None):
-        also = ", or None" if or_none else ""
-        raise ValueError(
-            f"Argument `{name}` must be a Keras layer or model{also}. Received: {name}={value!r}"
-        )
-
-
-class SameEpoch(keras.callbacks.Callback):
-    """Sets episodes to the epoch with which `fit` begins, unless it is the first.
-
-    episodes: what `fit` trains on; they count the epochs after it themselves.
-    """
-
-    def __init__(self, episodes):
-        super().__init__()
-        self.episodes, self.begun = episodes, False
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch and not self.begun:
-            self.episodes.epoch = epoch
-        self.begun = True
-
-
-class rewound:
-    """While inside, episodes that know epochs stand at their first; afterwards where they were."""
-
-    def __init__(self, episodes):
-        self.episodes = episodes if hasattr(episodes, "epoch") else None
-
-    def __enter__(self):
-        if self.episodes is not None:
-            self.epoch, self.episodes.epoch = self.episodes.epoch, 0
-
-    def __exit__(self, *_):
-        if self.episodes is not None:
-            self.episodes.epoch = self.epoch
 
 
 @functools.cache
 def _options(kind):
     """Names of the arguments of a learner's constructor."""
     return frozenset(inspect.signature(kind.__init__).parameters)
-
-
-def check_way(outputs, support):
-    """Raise ValueError unless a network has as many outputs as a `Support` has classes."""
-    if outputs != support.y.shape[-1]:
-        raise ValueError(
-            f"The network predicts {outputs} classes, but the support set has "
-            f"{support.y.shape[-1]}. Give the network as many outputs as the tasks have classes"
-        )
 
 
 def _shape_text(image_shape):

@@ -4,6 +4,8 @@ A file that names classes and functions can do what these can do. Keras refuses 
 mode; here everything is refused that is not known to be harmless, in whatever mode.
 """
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -43,7 +45,7 @@ FUNCTIONS_OF = ("None", "builtins", "keras.activations", "keras.losses", "keras.
 PLAIN = ("__tuple__", "__keras_tensor__", "__tensor__", "__numpy__", "__slice__", "__typespec__")
 
 
-def layer_class(name):
+def layer_class(name: str) -> type:
     """The layer of Keras of a name that may stand in a file.
 
     Args:
@@ -66,7 +68,7 @@ def layer_class(name):
     return getattr(layers, name)
 
 
-def restored(value):
+def restored(value: Any) -> Any:
     """The object that a configuration, a dict, stands for; any other value as it is.
 
     Raises:
@@ -79,7 +81,7 @@ def restored(value):
     return keras.saving.deserialize_keras_object(value)
 
 
-def check_config(config):
+def check_config(config: dict[str, Any]) -> None:
     """Raise ValueError if a configuration, with all it holds, names what is not allowed.
 
     Args:

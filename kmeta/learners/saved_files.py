@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 
+from kmeta.episode import Tensor
 from kmeta.learners.restoring import check_config
 
 ENTRIES = ("config.json", "metadata.json", "model.weights.h5")
@@ -23,7 +24,7 @@ _SPARE = 2**20  # bytes
 _NUMBERS = "biufV"  # kinds of arrays; "V" is bfloat16
 
 
-def check_keras_file(path):
+def check_keras_file(path: Tensor) -> Tensor:
     """Raise ValueError unless Keras may read a `.keras` file.
 
     Args:
@@ -65,7 +66,7 @@ def _check_entries(archive, size):
             )
 
 
-def check_weights(file, size):
+def check_weights(file: Tensor, size: Tensor) -> Tensor:
     """Raise ValueError unless an HDF5 file holds numbers of its own, and no more than fit into it.
 
     Args:

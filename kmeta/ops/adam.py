@@ -2,10 +2,19 @@
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.shapes import check_same
 
 
-def adam_step(weight, gradient, second_moment, step, rate, beta_2=0.999, epsilon=1e-8):
+def adam_step(
+    weight: Tensor,
+    gradient: Tensor,
+    second_moment: Tensor,
+    step: Tensor,
+    rate: float,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+) -> tuple[Tensor, Tensor]:
     """One step of Adam with `beta_1 = 0` (Kingma & Ba 2015, in the form that ends section 2).
 
     `v <- beta_2 v + (1 - beta_2) g^2`;

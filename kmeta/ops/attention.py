@@ -2,13 +2,14 @@
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.padding import valid_items
 from kmeta.ops.shapes import check_shapes
 
 _NEVER = -1e9  # a similarity whose weight after a softmax is zero
 
 
-def masked_softmax(scores, valid):
+def masked_softmax(scores: Tensor, valid: Tensor) -> Tensor:
     """Softmax over the last axis, with no weight where `valid` is False.
 
     Args:
@@ -27,7 +28,7 @@ def masked_softmax(scores, valid):
     return ops.softmax(ops.where(valid, scores, _NEVER), axis=-1)
 
 
-def attention_read(queries, memory, valid):
+def attention_read(queries: Tensor, memory: Tensor, valid: Tensor) -> Tensor:
     """Read a memory by the softmax of dot products (Vinyals et al. 2016, appendix A.1).
 
     `r = sum_i a_i g_i`, `a = softmax_i(h . g_i)`
@@ -54,7 +55,7 @@ def attention_read(queries, memory, valid):
     return ops.matmul(masked_softmax(scores, valid[:, None]), memory)
 
 
-def label_log_probabilities(similarities, labels):
+def label_log_probabilities(similarities: Tensor, labels: Tensor) -> Tensor:
     """Log of the sum of attention over each class (Vinyals et al. 2016, equations 1 and 2).
 
     `P(y = c | x, S) = sum_i a(x, x_i) y_ic`, `a(x, x_i) = softmax_i(s(x, x_i))`

@@ -2,10 +2,11 @@
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.shapes import check_shapes
 
 
-def squared_euclidean(a, b):
+def squared_euclidean(a: Tensor, b: Tensor) -> Tensor:
     """Squared Euclidean distance, `d(a, b) = sum_k (a_k - b_k)^2` (Snell et al. 2017, section 2.4).
 
     Written as `|a|^2 - 2 a.b + |b|^2` after both sides are moved by the mean of `b`, which leaves
@@ -33,7 +34,7 @@ def squared_euclidean(a, b):
     return a_norm - 2.0 * ops.matmul(a, ops.swapaxes(b, -1, -2)) + b_norm
 
 
-def unit_vectors(x, epsilon=1e-12):
+def unit_vectors(x: Tensor, epsilon: float = 1e-12) -> Tensor:
     """`x / sqrt(sum x^2 + epsilon)` over the last axis; its gradient is finite at 0 too.
 
     Args:
@@ -51,7 +52,7 @@ def unit_vectors(x, epsilon=1e-12):
     return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + epsilon)
 
 
-def cosine_similarity(a, b, epsilon=1e-12):
+def cosine_similarity(a: Tensor, b: Tensor, epsilon: float = 1e-12) -> Tensor:
     """Cosine of the angle between vectors, in [-1, 1] (Vinyals et al. 2016, section 2.1.1).
 
     Args:

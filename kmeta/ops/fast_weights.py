@@ -4,12 +4,12 @@
 shared too or have a leading axis of items, one network for each.
 """
 
-import itertools
 import math
 from typing import Any, NamedTuple
 
 from keras import ops, tree
 
+from kmeta.episode import Tensor
 from kmeta.ops import differentiation
 from kmeta.ops.attention import masked_softmax
 from kmeta.ops.distances import cosine_similarity
@@ -33,12 +33,12 @@ class Kernels(NamedTuple):
     dense: Any
     head: Any = ()
 
-    def without_head(self):
+    def without_head(self) -> "Kernels":
         """The kernels that give features."""
         return self._replace(head=())
 
 
-def convolution(x, kernel):
+def convolution(x: Tensor, kernel: Tensor) -> Tensor:
     """3x3 convolution with zeros around, strides of 1, no bias.
 
     Args:
@@ -64,7 +64,7 @@ def convolution(x, kernel):
     return ops.reshape(y, (-1, height, width, filters))
 
 
-def dense(x, kernel):
+def dense(x: Tensor, kernel: Tensor) -> Tensor:
     """`x W`, for `x` `[items, c]` and `W` `[c, f]` or `[items, c, f]`.
 
     Example:
@@ -77,7 +77,7 @@ def dense(x, kernel):
     return ops.squeeze(ops.matmul(x[:, None], kernel), axis=1)
 
 
-def summed(layer, x, slow, fast=None):
+def summed(layer: Tensor, x: Tensor, slow: Tensor, fast: Any = None) -> Tensor:
     """`layer(x, slow) + layer(x, fast)`, without the second where there are no fast weights.
 
     Example:
@@ -87,7 +87,7 @@ def summed(layer, x, slow, fast=None):
     return layer(x, slow) if fast is None else layer(x, slow) + layer(x, fast)
 
 
-def augmented(layer, x, slow, fast=None):
+def augmented(layer: Tensor, x: Tensor, slow: Tensor, fast: Any = None) -> Tensor:
     """Layer augmentation (section 3.3): `ReLU(layer(x, slow)) + ReLU(layer(x, fast))`.
 
     Example:
@@ -97,7 +97,7 @@ def augmented(layer, x, slow, fast=None):
     return summed(lambda x, kernel: ops.relu(layer(x, kernel)), x, slow, fast)
 
 
-def maps(x, slow, fast=None):
+def maps(x: Tensor, slow: Tensor, fast: Any = None) -> Tensor:
     """The convolutions, each followed by 2x2 max-pooling that keeps odd rows; flattened.
 
     Args:
@@ -119,7 +119,7 @@ def maps(x, slow, fast=None):
     return ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
 
 
-def embed(x, slow, fast=None):
+def embed(x: Tensor, slow: Tensor, fast: Any = None) -> Tensor:
     """The representation `r = u(x)`: the features before their ReLU.
 
     Args:
@@ -137,7 +137,7 @@ def embed(x, slow, fast=None):
     return summed(dense, maps(x, slow, fast), slow.dense, fast and fast.dense)
 
 
-def logits(x, slow, fast=None):
+def logits(x: Tensor, slow: Tensor, fast: Any = None) -> Tensor:
     """The base learner `b(x)`: features by layer augmentation, then the head, summed.
 
     Args:
@@ -156,7 +156,7 @@ def logits(x, slow, fast=None):
     return summed(dense, features, slow.head, fast and fast.head)
 
 
-def meta_information(x, labels, slow):
+def meta_information(x: Tensor, labels: Tensor, slow: Tensor) -> Kernels:
     """Gradients of each item's own cross-entropy by the slow weights, as constants.
 
     `grad_i = d L(b(W, x_i), y_i) / dW` (algorithm 1). The outer gradient does not run through them.
@@ -189,49 +189,7 @@ def meta_information(x, labels, slow):
     return tree.map_structure(ops.stop_gradient, gradients)
 
 
-def affine(parts, kernel, bias):
-    """`[parts] W + b`, for parts `[rows, ...]`, as one product: its gradient is the fastest.
-
-    Example:
-        >>> np.array(affine([np.ones((1, 2)), np.ones((1, 1))], np.ones((3, 1)), np.array([10.0])))
-        array([[13.]])
-    """
-    check_shapes(kernel=(kernel, "inputs outputs"), bias=(bias, "outputs"))
-    ones = ops.ones_like(parts[0][:, :1])
-    weights = ops.concatenate([kernel, bias[None]], axis=0)
-    return ops.matmul(ops.concatenate([*parts, ones], axis=-1), weights)
-
-
-def lstm_step(x, hidden, memory, kernel, bias):
-    """One step of an LSTM, gates in the order input, forget, candidate, output.
-
-    Args:
-        x: `[coordinates, inputs]`.
-        hidden, memory: `[coordinates, units]`.
-        kernel: `[inputs + units, 4 * units]`.
-        bias: `[4 * units]`.
-
-    Returns:
-        `(hidden, memory)`.
-
-    Example:
-        >>> zero = np.zeros((1, 1))
-        >>> hidden, memory = lstm_step(np.ones((1, 2)), zero, zero, np.zeros((3, 4)), np.ones(4))
-        >>> hidden.numpy().round(3), memory.numpy().round(3)
-        (array([[0.37]]), array([[0.557]]))
-    """
-    check_shapes(
-        x=(x, "coordinates inputs"),
-        hidden=(hidden, "coordinates units"),
-        memory=(memory, "coordinates units"),
-    )
-    z = affine([x, hidden], kernel, bias)
-    enter, forget, candidate, leave = ops.split(z, 4, axis=-1)
-    memory = ops.sigmoid(forget) * memory + ops.sigmoid(enter) * ops.tanh(candidate)
-    return ops.sigmoid(leave) * ops.tanh(memory), memory
-
-
-def mix(keys, valid, values, queries):
+def mix(keys: Tensor, valid: Tensor, values: Tensor, queries: Tensor) -> Any:
     """Fast weights of each query: `W* = sum_i a_i W*_i`, `a = softmax_i(cos(r_i, r))`.
 
     Args:
@@ -258,52 +216,3 @@ def mix(keys, valid, values, queries):
         return ops.reshape(ops.matmul(attention, flat), (-1, *value.shape[1:]))
 
     return tree.map_structure(weighted, values)
-
-
-def by_coordinates(generate, gradients):
-    """`generate` applied to every coordinate of a structure of weights alike.
-
-    Args:
-        generate: takes `[items, coordinates]`; returns the same, or `[coordinates]`.
-        gradients: structure of weights `[items, ...]`.
-
-    Returns:
-        A structure like `gradients`, without the axis of items if `generate` drops it.
-
-    Example:
-        >>> gradients = [np.ones((2, 2)), np.ones((2, 1))]
-        >>> [np.array(x) for x in by_coordinates(lambda x: ops.sum(x, 0), gradients)]
-        [array([2., 2.]), array([2.])]
-    """
-    leaves = tree.flatten(gradients)
-    shapes = [leaf.shape[1:] for leaf in leaves]
-    sizes = [math.prod(shape) for shape in shapes]
-    flat = [ops.reshape(leaf, (-1, size)) for leaf, size in zip(leaves, sizes, strict=True)]
-    made = generate(ops.concatenate(flat, axis=-1))
-    ends = list(itertools.accumulate(sizes))[:-1]
-    parts = ops.split(made, ends, axis=-1) if ends else [made]
-    items = (-1,) * (len(made.shape) - 1)
-    weights = [ops.reshape(x, (*items, *shape)) for x, shape in zip(parts, shapes, strict=True)]
-    return tree.pack_sequence_as(gradients, weights)
-
-
-def generated(for_convolutions, for_dense, gradients):
-    """Fast weights of gradients, both `Kernels`, by one generator a kind of layer.
-
-    Args:
-        for_convolutions: as in `by_coordinates`, of all convolutions together.
-        for_dense: the same of the dense layer and the head.
-        gradients: `Kernels`, each `[items, ...]`.
-
-    Returns:
-        `Kernels`.
-
-    Example:
-        >>> gradients = Kernels([np.ones((2, 3, 3, 1, 4))], np.ones((2, 16, 6)), np.ones((2, 6, 3)))
-        >>> fast = generated(lambda x: x[0], lambda x: 2 * x[0], gradients)
-        >>> fast.convolutions[0].shape, fast.dense.shape, float(fast.head[0, 0])
-        (TensorShape([3, 3, 1, 4]), TensorShape([16, 6]), 2.0)
-    """
-    convolutions = by_coordinates(for_convolutions, gradients.convolutions)
-    dense, head = by_coordinates(for_dense, (gradients.dense, gradients.head))
-    return Kernels(convolutions, dense, head)

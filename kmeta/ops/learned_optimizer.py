@@ -2,10 +2,11 @@
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.shapes import check_same, check_shapes
 
 
-def preprocess(x, p=10.0):
+def preprocess(x: Tensor, p: float = 10.0) -> Tensor:
     """Gradients and losses of all magnitudes as two numbers of moderate size.
 
     `(log|x| / p, sign x)` where `|x| >= e^-p`, else `(-1, e^p x)` (Ravi & Larochelle 2017, section
@@ -32,7 +33,9 @@ def preprocess(x, p=10.0):
     return ops.stack([first, second], axis=-1)
 
 
-def gate(hidden, parameters, previous, kernel, bias):
+def gate(
+    hidden: Tensor, parameters: Tensor, previous: Tensor, kernel: Tensor, bias: Tensor
+) -> Tensor:
     """A gate of the cell before its sigmoid: `[h_t, theta_{t-1}, previous gate] W + b`.
 
     Args:
@@ -60,7 +63,7 @@ def gate(hidden, parameters, previous, kernel, bias):
     return ops.squeeze(ops.matmul(seen, kernel), axis=-1) + bias
 
 
-def cell_update(parameters, gradient, forget, update):
+def cell_update(parameters: Tensor, gradient: Tensor, forget: Tensor, update: Tensor) -> Tensor:
     """`theta_t = sigmoid(f_t) theta_{t-1} - sigmoid(i_t) gradient` (equation 2).
 
     Args:

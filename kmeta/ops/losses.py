@@ -2,10 +2,11 @@
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.shapes import check_same, check_shapes
 
 
-def support_cross_entropy(logits, labels):
+def support_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy of one support set.
 
     `L = -1/n * sum_i sum_c y_ic log softmax(z_i)_c` over the n rows that are not padding.
@@ -28,7 +29,7 @@ def support_cross_entropy(logits, labels):
     return total / ops.maximum(ops.sum(labels), 1.0)
 
 
-def support_squared_error(predictions, targets):
+def support_squared_error(predictions: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error of one support set, over its items and their outputs.
 
     Args:

@@ -7,13 +7,14 @@ has its own key, gate and weights.
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.distances import cosine_similarity
 from kmeta.ops.shapes import check_shapes
 
 TINY = 1e-24  # the memory starts with rows of length 1e-5 or so, which count as any others
 
 
-def least_used(usage, heads):
+def least_used(usage: Tensor, heads: int) -> Tensor:
     """Mark the least used slots, one for each head (equation 6).
 
     `w^lu(i) = 1` where `w^u(i) <= m(w^u, n)`, the n-th smallest usage; n is the number of heads.
@@ -37,7 +38,7 @@ def least_used(usage, heads):
     return ops.one_hot(slots, usage.shape[-1], dtype=usage.dtype)
 
 
-def write_weights(gate, read, least):
+def write_weights(gate: Tensor, read: Tensor, least: Tensor) -> Tensor:
     """Write to where was read last, or to what is least used (equation 7).
 
     `w^w_t = sigmoid(alpha) w^r_{t-1} + (1 - sigmoid(alpha)) w^lu_{t-1}`
@@ -64,7 +65,7 @@ def write_weights(gate, read, least):
     return share * read + (1.0 - share) * least
 
 
-def write(memory, least, weights, vectors):
+def write(memory: Tensor, least: Tensor, weights: Tensor, vectors: Tensor) -> Tensor:
     """Erase the least used slot and add to the memory (equation 8).
 
     `M_t(i) = M_{t-1}(i) + sum_j w^w_{t,j}(i) k_{t,j}`, after the slot that is least used of all,
@@ -95,7 +96,7 @@ def write(memory, least, weights, vectors):
     return kept + ops.matmul(ops.swapaxes(weights, -1, -2), vectors)
 
 
-def read_weights(keys, memory, scale=1.0):
+def read_weights(keys: Tensor, memory: Tensor, scale: float = 1.0) -> Tensor:
     """Address the memory by content (equations 2 and 3): `softmax_i(scale cos(k_t, M_t(i)))`.
 
     Args:
@@ -115,7 +116,7 @@ def read_weights(keys, memory, scale=1.0):
     return ops.softmax(scale * cosine_similarity(keys, memory, TINY), axis=-1)
 
 
-def read(weights, memory):
+def read(weights: Tensor, memory: Tensor) -> Tensor:
     """`r_t = sum_i w^r_t(i) M_t(i)` (equation 4).
 
     Args:
@@ -133,7 +134,7 @@ def read(weights, memory):
     return ops.matmul(weights, memory)
 
 
-def decayed_usage(usage, read, write, decay):
+def decayed_usage(usage: Tensor, read: Tensor, write: Tensor, decay: float) -> Tensor:
     """`w^u_t = decay w^u_{t-1} + sum_j w^r_{t,j} + sum_j w^w_{t,j}` (equation 5).
 
     Args:

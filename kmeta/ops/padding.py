@@ -1,11 +1,14 @@
 """Padding of support sets: items whose label rows are zero, and which never count."""
 
+from typing import Any
+
 from keras import ops, tree
 
+from kmeta.episode import Tensor
 from kmeta.ops.shapes import check_shapes
 
 
-def valid_items(labels):
+def valid_items(labels: Tensor) -> Tensor:
     """Which items are no padding.
 
     Args:
@@ -22,7 +25,7 @@ def valid_items(labels):
     return ops.any(ops.not_equal(labels, 0), axis=-1)
 
 
-def padding_last(sequences, valid):
+def padding_last(sequences: Tensor, valid: Tensor) -> tuple[Any, Tensor]:
     """Sequences whose padding comes after all their items, which keep their order.
 
     Args:
@@ -50,7 +53,7 @@ def padding_last(sequences, valid):
     return tree.map_structure(sort, sequences), ops.take_along_axis(valid, order, axis=1)
 
 
-def last_item(sequence, valid):
+def last_item(sequence: Tensor, valid: Tensor) -> Tensor:
     """The last item of each sequence, whose padding comes last; zeros where it has none.
 
     Args:

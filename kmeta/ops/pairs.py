@@ -3,6 +3,7 @@
 from keras import ops
 
 from kmeta.checks import one_of
+from kmeta.episode import Tensor
 from kmeta.ops.distances import unit_vectors
 from kmeta.ops.shapes import check_shapes
 
@@ -12,7 +13,7 @@ CLASS_SCORES = ("max", "mean")
 NEVER = -1e9  # log-odds of a class without an item
 
 
-def component_distances(a, b, distance):
+def component_distances(a: Tensor, b: Tensor, distance: str) -> Tensor:
     """What a weighted sum turns into the log-odds of a pair (Koch et al. 2015, section 3.1).
 
     - `"l1"`: `|a_k - b_k|` for every component k, as published.
@@ -42,7 +43,7 @@ def component_distances(a, b, distance):
     return ops.sum(unit_vectors(a) * unit_vectors(b), axis=-1, keepdims=True)
 
 
-def class_log_odds(pair_logits, labels, class_score="max"):
+def class_log_odds(pair_logits: Tensor, labels: Tensor, class_score: str = "max") -> Tensor:
     """Log-odds of each class from those of the pairs of a query with the support items.
 
     - `"max"`: `z_c = max_{i: y_i = c} z_i`. The likeliest class is that of the support item with

@@ -2,10 +2,11 @@
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.shapes import check_shapes
 
 
-def class_means(embedded, labels):
+def class_means(embedded: Tensor, labels: Tensor) -> Tensor:
     """Mean of the embedded support items of each class (Snell et al. 2017, equation 1).
 
     `c_k = 1 / |S_k| * sum_{(x_i, y_i) in S_k} f(x_i)`

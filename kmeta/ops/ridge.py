@@ -2,6 +2,7 @@
 
 from keras import backend, ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.distances import unit_vectors
 from kmeta.ops.padding import valid_items
 from kmeta.ops.shapes import check_shapes
@@ -10,7 +11,7 @@ STEPS = 20  # of Newton's method, enough for 100,000 items
 LEAST = 1e-6  # added to what holds back: features that differ by rounding alone tell nothing
 
 
-def ridge_regression(embedded, labels, lam):
+def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> tuple[Tensor, Tensor]:
     """Mean and weights of a linear classifier of unit vectors (Bertinetto et al. 2019, equation 4).
 
     With `x_i = f(x_i) / |f(x_i)|`, their mean `m`, the rows `x_i - m` as `X` and `n` items:
@@ -66,7 +67,7 @@ def ridge_regression(embedded, labels, lam):
     return ops.cast(mean[:, 0], given), ops.cast(weights, given)
 
 
-def ridge_scores(embedded, mean, weights):
+def ridge_scores(embedded: Tensor, mean: Tensor, weights: Tensor) -> Tensor:
     """`(x - m) W` of unit vectors x, `[tasks, queries, way]` (Bertinetto et al. 2019, equation 6).
 
     Args:
@@ -86,7 +87,7 @@ def ridge_scores(embedded, mean, weights):
     return ops.matmul(unit_vectors(embedded) - ops.expand_dims(mean, 1), weights)
 
 
-def newton_inverse(matrix, least, largest):
+def newton_inverse(matrix: Tensor, least: Tensor, largest: Tensor) -> Tensor:
     """Inverse of a symmetric matrix by Newton's method (Schulz 1933), from products alone.
 
     `Z <- Z (2 I - A Z)`, from `Z = 2 / (least + largest) I`. What is missing, `I - A Z`, is squared

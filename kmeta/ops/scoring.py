@@ -2,10 +2,13 @@
 
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.ops.shapes import check_shapes
 
 
-def answers(logits, temperature, threshold, slope, offset):
+def answers(
+    logits: Tensor, temperature: float, threshold: float, slope: float, offset: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """What a classifier says of images.
 
     `p = softmax(logits / temperature)`,

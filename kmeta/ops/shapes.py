@@ -1,9 +1,11 @@
 """Checks of ranks and sizes, first in every equation, in the words of its docstring."""
 
+from typing import Any
+
 import numpy as np
 
 
-def check_shapes(**arguments):
+def check_shapes(**arguments: Any) -> None:
     """Raise ValueError unless tensors have the axes that are named.
 
     `check_shapes(embedded=(x, "tasks items features"), labels=(y, "tasks items way"))`. An axis of
@@ -34,7 +36,7 @@ def check_shapes(**arguments):
         raise ValueError(f"Expected {' and '.join(wanted)}. Received: {', '.join(received)}")
 
 
-def check_same(**tensors):
+def check_same(**tensors: Any) -> None:
     """Raise ValueError unless tensors have one shape.
 
     Args:

@@ -115,6 +115,19 @@ def test_files_are_refused(attack, safe_mode, tmp_path):
     assert not at.exists()
 
 
+def test_the_settings_of_training_are_restored_by_the_same_list(tmp_path):
+    learner = kmeta.PrototypicalNetwork(layers.Dense(3))
+    learner.compile(keras.optimizers.SGD(0.5), metrics=["accuracy"])
+    config = learner.get_compile_config()
+    copy = kmeta.PrototypicalNetwork(layers.Dense(3))
+    copy.compile_from_config(config)
+    assert float(copy.optimizer.learning_rate) == 0.5
+    for attack in ATTACKS.values():
+        with pytest.raises(ValueError, match="A file may not name"):
+            copy.compile_from_config({**config, "loss": attack(tmp_path / "ran")})
+    assert not (tmp_path / "ran").exists()
+
+
 def test_only_layers_that_compute_are_on_the_list():
     assert {"Conv2D", "Dense", "Flatten", "LSTMCell", "Rescaling"} <= LAYERS
     assert not LAYERS & {*FORBIDDEN, "TextVectorization", "IntegerLookup", "Hashing", "Wrapper"}

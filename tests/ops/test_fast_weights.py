@@ -8,6 +8,7 @@ from keras import ops, tree
 
 from kmeta.ops import differentiation
 from kmeta.ops import fast_weights as fw
+from kmeta.ops.coordinates import generated, lstm_step
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_networks_with_fast_weights(rng, own):
 def test_a_step_of_the_lstm(rng):
     x, hidden, memory = rng.normal(size=(4, 2)), rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
     kernel, bias = rng.normal(size=(5, 12)), rng.normal(size=12)
-    found = fw.lstm_step(x, hidden, memory, kernel, bias)
+    found = lstm_step(x, hidden, memory, kernel, bias)
     for i in range(4):
         expected = oracles.lstm_step(x[i], hidden[i], memory[i], kernel[:2], kernel[2:], bias)
         np.testing.assert_allclose([part[i] for part in found], expected, rtol=1e-9)
@@ -93,7 +94,7 @@ def test_attention_mixes_the_memory(rng):
 def test_every_coordinate_passes_the_generator_of_its_kind(rng, head):
     gradients = kernels(rng, 3)
     gradients = gradients if head else gradients.without_head()
-    found = fw.generated(lambda x: 2 * x, lambda x: x + 1, gradients)
+    found = generated(lambda x: 2 * x, lambda x: x + 1, gradients)
     for a, b in zip(found.convolutions, gradients.convolutions, strict=True):
         np.testing.assert_array_equal(a, 2 * b)
     np.testing.assert_array_equal(found.dense, gradients.dense + 1)
@@ -102,7 +103,7 @@ def test_every_coordinate_passes_the_generator_of_its_kind(rng, head):
 
 def test_a_generator_may_join_the_items(rng):
     gradients = kernels(rng, 3)
-    found = fw.generated(lambda x: ops.sum(x, 0), lambda x: ops.max(x, 0), gradients)
+    found = generated(lambda x: ops.sum(x, 0), lambda x: ops.max(x, 0), gradients)
     for a, b in zip(found.convolutions, gradients.convolutions, strict=True):
         np.testing.assert_allclose(a, b.sum(0), rtol=1e-12)
     np.testing.assert_array_equal(found.dense, gradients.dense.max(0))

@@ -1,12 +1,14 @@
 """Meta-Learning with Memory-Augmented Neural Networks (Santoro et al. 2016)."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
 
 from kmeta.checks import one_of, positive, true_or_false, whole_number
 from kmeta.data.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
-from kmeta.episode import Episode, Sequence
+from kmeta.episode import Episode, Sequence, Support, Tensor
 from kmeta.layers.memory_cell import MemoryCell
 from kmeta.learners.meta_learner import MetaLearner
 from kmeta.learners.restoring import restored
@@ -64,15 +66,15 @@ class MemoryAugmentedNetwork(MetaLearner):
 
     def __init__(
         self,
-        embedding,
-        way=5,
-        cell="memory",
-        labels="one_hot",
-        scale=1.0,
-        standardize=False,
-        bn_mode="running",
-        **kwargs,
-    ):
+        embedding: keras.Layer,
+        way: int = 5,
+        cell: str | keras.Layer = "memory",
+        labels: str = "one_hot",
+        scale: float = 1.0,
+        standardize: bool = False,
+        bn_mode: str = "running",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(embedding, bn_mode, ("running",), **kwargs)
         self.way = way = whole_number("way", way, 2)
         self.labels = labels = one_of("labels", labels, LABELS)
@@ -102,7 +104,7 @@ class MemoryAugmentedNetwork(MetaLearner):
         )
         self.head = keras.layers.Dense(self.symbols, dtype=self.dtype_policy, name="head")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         self.check_vectors()
         if self.standardize and not self.normalization.built:
@@ -112,18 +114,18 @@ class MemoryAugmentedNetwork(MetaLearner):
             self.rnn.build(seen)
             self.head.build((None, self.rnn.compute_output_shape(seen)[0][-1]))
 
-    def deployed_weights(self):
+    def deployed_weights(self) -> list[keras.Variable]:
         layers = (self.network, self.normalization, self.rnn.cell, self.head)
         return [weight for layer in layers for weight in layer.weights]
 
-    def features(self, x, training=False):
+    def features(self, x: Tensor, training: bool | None = False) -> Tensor:
         """Images `[tasks, items, ...]` as the controller sees them: `[tasks, items, features]`."""
         embedded = self.embed(x, training)
         if self.standardize:
             return self.normalization(embedded, training=training)
         return embedded
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not isinstance(inputs, Sequence):
             return super().call(inputs, training)
         logits = self.head(self.rnn(self._seen(inputs, training), training=training)[0])
@@ -131,12 +133,12 @@ class MemoryAugmentedNetwork(MetaLearner):
             return logits
         return ops.reshape(logits, (*ops.shape(logits)[:2], LETTERS, ALPHABET))
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         if isinstance(getattr(x, "labels", None), str):  # as `SequenceEpisodes` has them
             self.check_labels(x.labels)
         return super().fit(x, *args, **kwargs)
 
-    def check_labels(self, labels):
+    def check_labels(self, labels: str) -> None:
         """Raise ValueError unless sequences have the learner's kind of `labels`."""
         if labels != self.labels:
             raise ValueError(
@@ -144,7 +146,7 @@ class MemoryAugmentedNetwork(MetaLearner):
                 f"labels={labels!r}"
             )
 
-    def memory_weights(self, sequence):
+    def memory_weights(self, sequence: Sequence) -> dict[str, Tensor]:
         """Where in its memory the network writes and reads at each step of a `Sequence`.
 
         Returns:
@@ -173,7 +175,9 @@ class MemoryAugmentedNetwork(MetaLearner):
         shown = ops.cast(sequence.previous_y, self.compute_dtype)
         return ops.concatenate([self.features(sequence.x, training), shown], axis=-1)
 
-    def adapt_state(self, support, training=False, deployed=False):
+    def adapt_state(
+        self, support: Support, training: bool | None = False, deployed: bool = False
+    ) -> dict[str, Any]:
         """The state after a support set, read in its order.
 
         `{"cell": [...], "previous_y": [tasks, symbols], "names": [tasks, way, symbols]}`: the
@@ -188,7 +192,9 @@ class MemoryAugmentedNetwork(MetaLearner):
         _, *cell = self.rnn(seen, mask=valid, training=training)
         return {"cell": cell, "previous_y": last_item(y, valid), "names": names}
 
-    def classify(self, state, query_x, training=False):
+    def classify(
+        self, state: dict[str, Any], query_x: Tensor, training: bool | None = False
+    ) -> Tensor:
         """Logits `[tasks, queries, way]`: for each query, one step of the cell from the state."""
         embedded = self.features(query_x, training)
         tasks, queries, features = *ops.shape(embedded)[:2], embedded.shape[-1]
@@ -225,11 +231,11 @@ class MemoryAugmentedNetwork(MetaLearner):
             )
         return ops.broadcast_to(names, (tasks, *ops.shape(names)))
 
-    def accuracy(self):
+    def accuracy(self) -> Any:
         """Share of right labels; a string is right if all its letters are."""
         return LabelAccuracy()
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "way": self.way,
@@ -240,7 +246,7 @@ class MemoryAugmentedNetwork(MetaLearner):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         return super().from_config({**config, "cell": restored(config["cell"])})
 
 
@@ -248,10 +254,10 @@ class MemoryAugmentedNetwork(MetaLearner):
 class LabelAccuracy(keras.metrics.MeanMetricWrapper):
     """Share of right labels; a label of several letters is right if all of them are."""
 
-    def __init__(self, name="accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
         super().__init__(_hits, name=name, dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
 
 

@@ -1,17 +1,21 @@
 """Meta Networks (Munkhdalai & Yu 2017)."""
 
 from functools import partial
+from typing import Any
 
 import keras
 from keras import ops, tree
 
 from kmeta.checks import whole_number
+from kmeta.episode import Support, Tensor
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
-from kmeta.learners.meta_learner import MetaLearner, check_way
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.networks import check_way
 from kmeta.learners.restoring import restored
 from kmeta.ops import differentiation
-from kmeta.ops.fast_weights import Kernels, embed, generated, meta_information, mix
+from kmeta.ops.coordinates import generated
+from kmeta.ops.fast_weights import Kernels, embed, meta_information, mix
 from kmeta.ops.padding import valid_items
 
 
@@ -54,7 +58,13 @@ class MetaNetwork(MetaLearner):
         TensorShape([3, 3])
     """
 
-    def __init__(self, network, embedding=None, units=20, **kwargs):
+    def __init__(
+        self,
+        network: keras.Layer,
+        embedding: keras.Layer | None = None,
+        units: int = 20,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, kwargs.pop("bn_mode", "none"), ("none",), **kwargs)
         for name, value in (("network", network), ("embedding", embedding)):
             if not isinstance(value, AugmentedConvNet) and (name, value) != ("embedding", None):
@@ -71,10 +81,10 @@ class MetaNetwork(MetaLearner):
         self.example_fast = [ExampleFastWeights(**options) for _ in range(2)]
 
     @property
-    def deployed_bn_mode(self):
+    def deployed_bn_mode(self) -> str:
         return self.bn_mode
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if not self.embedding.built:
             self.embedding.build((None, *self.image_shape))
@@ -83,7 +93,9 @@ class MetaNetwork(MetaLearner):
             if not layer.built:
                 layer.build()
 
-    def adapt_state(self, support, training=False, deployed=False):
+    def adapt_state(
+        self, support: Support, training: bool | None = False, deployed: bool = False
+    ) -> dict[str, Any]:
         """`{"keys", "valid", "values", "task_fast"}`: the memory's `r_i` and `W*_i`, and `Q*`."""
         check_way(self.network.way, support)
         return differentiation.map_tasks(self._task_state, support)
@@ -107,7 +119,9 @@ class MetaNetwork(MetaLearner):
             "task_fast": task_fast._asdict(),
         }
 
-    def classify(self, state, query_x, training=False):
+    def classify(
+        self, state: dict[str, Any], query_x: Tensor, training: bool | None = False
+    ) -> Tensor:
         return differentiation.map_tasks(lambda task: self._classify_task(*task), (state, query_x))
 
     def _classify_task(self, state, query_x):
@@ -124,10 +138,10 @@ class MetaNetwork(MetaLearner):
         """The kernels of a network, in the type in which the learner computes."""
         return tree.map_structure(lambda w: ops.cast(w, self.compute_dtype), network.kernels)
 
-    def deployed_weights(self):
+    def deployed_weights(self) -> list[keras.Variable]:
         return tree.flatten((self.network.kernels, self.embedding.kernels.without_head()))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "embedding": keras.saving.serialize_keras_object(self.embedding),
@@ -135,5 +149,5 @@ class MetaNetwork(MetaLearner):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         return super().from_config({**config, "embedding": restored(config["embedding"])})

@@ -1,11 +1,14 @@
 """Matching Networks for One Shot Learning (Vinyals et al. 2016)."""
 
+from typing import Any
+
 import keras
 
 from kmeta.checks import positive, true_or_false, whole_number
+from kmeta.episode import Episode, Tensor
 from kmeta.layers.full_context import QueryContext, SupportContext
-from kmeta.learners.meta_learner import check_layer
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.networks import check_layer
 from kmeta.learners.restoring import restored
 from kmeta.ops.attention import label_log_probabilities, masked_softmax
 from kmeta.ops.distances import cosine_similarity
@@ -46,14 +49,14 @@ class MatchingNetwork(MetricLearner):
 
     def __init__(
         self,
-        embedding,
-        support_embedding=None,
-        full_context=False,
-        read_steps=3,
-        scale=1.0,
-        bn_mode="running",
-        **kwargs,
-    ):
+        embedding: keras.Layer,
+        support_embedding: keras.Layer | None = None,
+        full_context: bool = False,
+        read_steps: int = 3,
+        scale: float = 1.0,
+        bn_mode: str = "running",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(embedding, bn_mode, **kwargs)
         check_layer("support_embedding", support_embedding, or_none=True)
         self.support_embedding = support_embedding
@@ -63,7 +66,7 @@ class MatchingNetwork(MetricLearner):
         self.query_context = QueryContext(read_steps, dtype=self.dtype_policy)
         self.support_context = SupportContext(dtype=self.dtype_policy)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.support_embedding is not None:
             self.support_embedding(keras.KerasTensor((None, *self.image_shape)))
@@ -71,7 +74,9 @@ class MatchingNetwork(MetricLearner):
             self.query_context.build((None, None, *self.feature_shape))
             self.support_context.build((None, None, *self.feature_shape))
 
-    def summarise(self, embedded, labels, training=False):
+    def summarise(
+        self, embedded: Tensor, labels: Tensor, training: bool | None = False
+    ) -> dict[str, Any]:
         """`{"embedded": [tasks, items, features], "labels": [tasks, items, way]}`.
 
         With full context also `"plain"`, the embedded items of which it can be made anew.
@@ -81,21 +86,23 @@ class MatchingNetwork(MetricLearner):
         in_context = self.support_context(embedded, valid_items(labels))
         return {"embedded": in_context, "labels": labels, "plain": embedded}
 
-    def portable_state(self, state):
+    def portable_state(self, state: dict[str, Any]) -> dict[str, Tensor]:
         """The embedded support items and their labels."""
         return super().portable_state({**state, "embedded": state.get("plain", state["embedded"])})
 
-    def compare(self, state, embedded, training=False):
+    def compare(
+        self, state: dict[str, Any], embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
         return label_log_probabilities(self.similarities(state, embedded), state["labels"])
 
-    def similarities(self, state, embedded):
+    def similarities(self, state: dict[str, Any], embedded: Tensor) -> Tensor:
         """`scale * cos(f(x), g(x_i))` of embedded queries, `[tasks, queries, items]`."""
         support, labels = state["embedded"], state["labels"]
         if self.full_context:
             embedded = self.query_context(embedded, support, valid_items(labels))
         return self.scale * cosine_similarity(embedded, support)
 
-    def attention(self, episode):
+    def attention(self, episode: Episode) -> Tensor:
         """How much each query attends to each support item: `a(x, x_i)` (equation 2).
 
         Args:
@@ -111,10 +118,10 @@ class MatchingNetwork(MetricLearner):
         valid = valid_items(state["labels"])
         return masked_softmax(self.similarities(state, queries), valid[:, None])
 
-    def deployed_weights(self):
+    def deployed_weights(self) -> list[keras.Variable]:
         return self.network.weights + self.query_context.weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "support_embedding": keras.saving.serialize_keras_object(self.support_embedding),
@@ -124,6 +131,6 @@ class MatchingNetwork(MetricLearner):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         support = restored(config["support_embedding"])
         return super().from_config({**config, "support_embedding": support})

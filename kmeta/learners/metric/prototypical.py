@@ -1,8 +1,11 @@
 """Prototypical Networks for Few-shot Learning (Snell, Swersky & Zemel 2017)."""
 
+from typing import Any
+
 import keras
 
 from kmeta.checks import one_of, positive
+from kmeta.episode import Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.ops.distances import cosine_similarity, squared_euclidean
 from kmeta.ops.prototypes import class_means
@@ -38,24 +41,28 @@ class PrototypicalNetwork(MetricLearner):
 
     def __init__(
         self,
-        embedding,
-        distance="squared_euclidean",
-        scale=1.0,
-        bn_mode="running",
-        **kwargs,
-    ):
+        embedding: keras.Layer,
+        distance: str = "squared_euclidean",
+        scale: float = 1.0,
+        bn_mode: str = "running",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(embedding, bn_mode, **kwargs)
         self.distance = one_of("distance", distance, ("squared_euclidean", "cosine"))
         self.scale = positive("scale", scale)
 
-    def summarise(self, embedded, labels, training=False):
+    def summarise(
+        self, embedded: Tensor, labels: Tensor, training: bool | None = False
+    ) -> dict[str, Any]:
         """`{"prototypes": [tasks, way, features]}`."""
         return {"prototypes": class_means(embedded, labels)}
 
-    def compare(self, state, embedded, training=False):
+    def compare(
+        self, state: dict[str, Any], embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
         if self.distance == "cosine":
             return self.scale * cosine_similarity(embedded, state["prototypes"])
         return -self.scale * squared_euclidean(embedded, state["prototypes"])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "distance": self.distance, "scale": self.scale}

@@ -1,9 +1,12 @@
 """R2-D2: meta-learning with differentiable closed-form solvers (Bertinetto et al. 2019)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import is_finite, positive
+from kmeta.episode import Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.ops.distances import cosine_similarity
 from kmeta.ops.padding import valid_items
@@ -47,7 +50,15 @@ class R2D2(MetricLearner):
     array([0, 1, 2])
     """
 
-    def __init__(self, embedding, lam=0.3, scale=16.0, nearness=2.0, bn_mode="running", **kwargs):
+    def __init__(
+        self,
+        embedding: keras.Layer,
+        lam: float = 0.3,
+        scale: float = 16.0,
+        nearness: float = 2.0,
+        bn_mode: str = "running",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(embedding, bn_mode, **kwargs)
         self.lam = positive("lam", lam)
         self.scale = positive("scale", scale)
@@ -58,29 +69,33 @@ class R2D2(MetricLearner):
             )
         self.nearness = float(nearness)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         self.check_vectors()
 
-    def summarise(self, embedded, labels, training=False):
+    def summarise(
+        self, embedded: Tensor, labels: Tensor, training: bool | None = False
+    ) -> dict[str, Any]:
         """`embedded [tasks, items, features]` and `labels [tasks, items, way]`, from which classes
         can be learned again, and what they were learned as: `mean` and `weights`."""
         mean, weights = ridge_regression(embedded, labels, self.lam)
         return {"embedded": embedded, "labels": labels, "mean": mean, "weights": weights}
 
-    def compare(self, state, embedded, training=False):
+    def compare(
+        self, state: dict[str, Any], embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
         scores = ridge_scores(embedded, state["mean"], state["weights"])
         if self.nearness:
             scores += self.nearness * ops.expand_dims(self.similarity(state, embedded), -1)
         return self.scale * scores
 
-    def similarity(self, state, embedded):
+    def similarity(self, state: dict[str, Any], embedded: Tensor) -> Tensor:
         """Cosine of each query to the support item nearest to it, `[tasks, queries]`."""
         similarities = cosine_similarity(embedded, state["embedded"])
         valid = ops.expand_dims(valid_items(state["labels"]), 1)
         return ops.max(ops.where(valid, similarities, -1.0), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "lam": self.lam,

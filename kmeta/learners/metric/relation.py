@@ -1,11 +1,14 @@
 """Learning to Compare: Relation Network for Few-Shot Learning (Sung et al. 2018)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from kmeta.episode import Tensor
 from kmeta.layers.relation import RelationModule
-from kmeta.learners.meta_learner import check_layer
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.networks import check_layer
 from kmeta.learners.restoring import restored
 
 
@@ -18,7 +21,7 @@ class RelationLoss(keras.losses.Loss):
     Called on `query_y`, `[tasks, queries]` integers, and `log r`, `[tasks, queries, way]`.
     """
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         scores = ops.exp(y_pred)
         own = ops.take_along_axis(scores, ops.cast(y_true, "int32")[..., None], axis=-1)[..., 0]
         way = ops.cast(ops.shape(scores)[-1], scores.dtype)
@@ -56,14 +59,20 @@ class RelationNetwork(MetricLearner):
         (4, 2)
     """
 
-    def __init__(self, embedding, relation_module=None, bn_mode="running", **kwargs):
+    def __init__(
+        self,
+        embedding: keras.Layer,
+        relation_module: keras.Layer | None = None,
+        bn_mode: str = "running",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(embedding, bn_mode, **kwargs)
         if relation_module is None:
             relation_module = RelationModule(dtype=self.dtype_policy)
         check_layer("relation_module", relation_module, or_none=True)
         self.relation_module = relation_module
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if len(self.feature_shape) != 3:
             raise ValueError(
@@ -73,15 +82,19 @@ class RelationNetwork(MetricLearner):
         height, width, channels = self.feature_shape
         self.relation_module(keras.KerasTensor((None, height, width, 2 * channels)))
 
-    def default_loss(self):
+    def default_loss(self) -> keras.losses.Loss:
         return RelationLoss(dtype=self.variable_dtype)
 
-    def summarise(self, embedded, labels, training=False):
+    def summarise(
+        self, embedded: Tensor, labels: Tensor, training: bool | None = False
+    ) -> dict[str, Any]:
         """`{"maps": [tasks, way, height, width, channels]}`, sums over the items of a class."""
         labels = ops.cast(labels, embedded.dtype)
         return {"maps": ops.einsum("tiw,tihvc->twhvc", labels, embedded)}
 
-    def compare(self, state, embedded, training=False):
+    def compare(
+        self, state: dict[str, Any], embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
         maps = state["maps"]
         shape = (*ops.shape(embedded)[:2], ops.shape(maps)[1], *self.feature_shape)
         pairs = ops.concatenate(
@@ -95,16 +108,16 @@ class RelationNetwork(MetricLearner):
         scores = self.relation_module(flat, training=training)
         return ops.log_sigmoid(ops.reshape(scores, shape[:3]))
 
-    def deployed_weights(self):
+    def deployed_weights(self) -> list[keras.Variable]:
         return self.network.weights + self.relation_module.weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "relation_module": keras.saving.serialize_keras_object(self.relation_module),
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         module = restored(config["relation_module"])
         return super().from_config({**config, "relation_module": module})

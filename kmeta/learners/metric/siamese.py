@@ -1,10 +1,12 @@
 """Siamese Neural Networks for One-shot Image Recognition (Koch, Zemel & Salakhutdinov 2015)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import one_of
-from kmeta.episode import Episode, Pairs
+from kmeta.episode import Episode, Pairs, Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.learners.restoring import restored
 from kmeta.ops.pairs import CLASS_SCORES, DISTANCES, class_log_odds, component_distances
@@ -68,14 +70,14 @@ class SiameseNetwork(MetricLearner):
 
     def __init__(
         self,
-        embedding,
-        distance="l1",
-        class_score="max",
-        bn_mode="running",
-        alpha_initializer=None,
-        bias_initializer=None,
-        **kwargs,
-    ):
+        embedding: keras.Layer,
+        distance: str = "l1",
+        class_score: str = "max",
+        bn_mode: str = "running",
+        alpha_initializer: Any = None,
+        bias_initializer: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(embedding, bn_mode, **kwargs)
         self.distance = one_of("distance", distance, DISTANCES)
         self.class_score = one_of("class_score", class_score, CLASS_SCORES)
@@ -83,7 +85,7 @@ class SiameseNetwork(MetricLearner):
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.head = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         self.check_vectors()
         if self.head is None:
@@ -102,33 +104,44 @@ class SiameseNetwork(MetricLearner):
         )
         self.head.build((None, size))
 
-    def deployed_weights(self):
+    def deployed_weights(self) -> list[keras.Variable]:
         return [*self.network.weights, *self.head.weights]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not isinstance(inputs, Pairs):
             return super().call(inputs, training)
         with self.statistics():
             first, second = ops.unstack(self.embed(ops.stack(inputs), training))
         return self.head(component_distances(first, second, self.distance))
 
-    def summarise(self, embedded, labels, training=False):
+    def summarise(
+        self, embedded: Tensor, labels: Tensor, training: bool | None = False
+    ) -> dict[str, Any]:
         """`{"embedded": [tasks, items, features], "labels": [tasks, items, way]}`."""
         return {"embedded": embedded, "labels": labels}
 
-    def compare(self, state, embedded, training=False):
+    def compare(
+        self, state: dict[str, Any], embedded: Tensor, training: bool | None = False
+    ) -> Tensor:
         pairs = ops.expand_dims(embedded, 2), ops.expand_dims(state["embedded"], 1)
         pair_logits = self.head(component_distances(*pairs, self.distance))[..., 0]
         return class_log_odds(pair_logits, state["labels"], self.class_score)
 
-    def default_loss(self):
+    def default_loss(self) -> keras.losses.Loss:
         return keras.losses.BinaryCrossentropy(from_logits=True, dtype=self.variable_dtype)
 
-    def accuracy(self):
+    def accuracy(self) -> Any:
         """Accuracy of verification on `Pairs`, of classification on episodes."""
         return SiameseAccuracy()
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+    ) -> Tensor:
         """Keras' `compute_loss`; queries and classes of an episode become verification pairs."""
         if isinstance(x, Episode):
             way = ops.shape(y_pred)[-1]
@@ -140,7 +153,7 @@ class SiameseNetwork(MetricLearner):
             y, y_pred, sample_weight = same[..., None], y_pred[..., None], balance
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "distance": self.distance,
@@ -150,7 +163,7 @@ class SiameseNetwork(MetricLearner):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Any:
         names = ("alpha_initializer", "bias_initializer")
         return super().from_config({**config, **{name: restored(config[name]) for name in names}})
 
@@ -159,10 +172,10 @@ class SiameseNetwork(MetricLearner):
 class SiameseAccuracy(keras.metrics.MeanMetricWrapper):
     """Share of right answers: of pairs, by the sign of `[pairs, 1]`, or of queries, by `argmax`."""
 
-    def __init__(self, name="accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
         super().__init__(_hits, name=name, dtype=dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": self.dtype}
 
 

@@ -1,9 +1,13 @@
 """What learners share that adapt the weights of a network, task by task."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from kmeta.learners.meta_learner import MetaLearner, check_way
+from kmeta.episode import Support, Tensor
+from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.networks import check_way
 from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.stateless import NetworkState, assign
 from kmeta.ops import differentiation
@@ -27,7 +31,9 @@ class GradientLearner(MetaLearner):
     - `"running"`: `"fixed"`, the moving averages; in training nothing, as with `"batch"`.
     """
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
+    ) -> None:
         if getattr(loss, "reduction", None) == "sum":
             raise ValueError(
                 "Argument `loss` must not be a sum, as losses of single tasks are averaged. "
@@ -36,10 +42,10 @@ class GradientLearner(MetaLearner):
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     @property
-    def deployed_bn_mode(self):
+    def deployed_bn_mode(self) -> str:
         return "running" if self.bn_mode == "running" else "support"
 
-    def inner_loop(self, support, training):
+    def inner_loop(self, support: Support, training: bool) -> NetworkState:
         """Adapt the network to one task.
 
         Args:
@@ -51,23 +57,29 @@ class GradientLearner(MetaLearner):
         """
         raise NotImplementedError
 
-    def adapt_state(self, support, training=False, deployed=False):
+    def adapt_state(
+        self, support: Support, training: bool | None = False, deployed: bool = False
+    ) -> dict[str, Any]:
         bn_mode = self.deployed_bn_mode if deployed else self.bn_mode
         return differentiation.map_tasks(
             lambda task: self.task_state(self.inner_loop(task, training), task, training, bn_mode),
             support,
         )
 
-    def deployed_weights(self):
+    def deployed_weights(self) -> list[keras.Variable]:
         return []  # the state holds every weight
 
-    def classify(self, state, query_x, training=False):
+    def classify(
+        self, state: dict[str, Any], query_x: Tensor, training: bool | None = False
+    ) -> Tensor:
         """Logits `[tasks, queries, way]`, each task under its own weights."""
         return differentiation.map_tasks(
             lambda task: self.classify_task(*task, training)[0], (state, query_x)
         )
 
-    def task_state(self, network, support, training, bn_mode):
+    def task_state(
+        self, network: NetworkState, support: Support, training: bool, bn_mode: str
+    ) -> dict[str, Any]:
         """The state of one task, whose inner loop left the `NetworkState` `network`."""
         state, counted = {"weights": network.weights}, self.counted(support)
         if bn_mode == "support":
@@ -89,7 +101,9 @@ class GradientLearner(MetaLearner):
         assign(stateless.variables(self.network).seeds, network.seeds)
         return state
 
-    def classify_task(self, state, query_x, training):
+    def classify_task(
+        self, state: dict[str, Any], query_x: Tensor, training: bool
+    ) -> tuple[Tensor, list[Tensor]]:
         """Logits `[queries, way]` of one task, and the statistics as the queries moved them."""
         own = stateless.variables(self.network)
         network = NetworkState(
@@ -115,16 +129,16 @@ class GradientLearner(MetaLearner):
         assign(own.seeds, network.seeds)
         return logits, network.fixed
 
-    def counted(self, support):
+    def counted(self, support: Support) -> Tensor:
         """`[items]`, 1 for each row of one task's support set and 0 for padding."""
         return ops.cast(valid_items(support.y), support.x.dtype)
 
-    def support_loss(self, logits, support):
+    def support_loss(self, logits: Tensor, support: Support) -> Tensor:
         """The loss that the inner loop lowers, a scalar."""
         check_way(logits.shape[-1], support)
         return support_cross_entropy(logits, support.y)
 
-    def train_step(self, data):
+    def train_step(self, data: Tensor) -> dict[str, Any]:
         """One outer step: the mean query loss of the tasks after their inner loops."""
         episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = self.trainable_variables
@@ -152,19 +166,19 @@ class GradientLearner(MetaLearner):
         self.track_loss(loss, query_y)
         return self.compute_metrics(episode, query_y, logits, sample_weight)
 
-    def track_loss(self, loss, query_y):
+    def track_loss(self, loss: Tensor, query_y: Tensor) -> None:
         """Count the mean loss of a step's tasks in that of the epoch, by their number."""
         loss = loss * differentiation.replicas()  # Keras divided it
         self._loss_tracker.update_state(loss, sample_weight=ops.shape(query_y)[0])
 
-    def task_loss(self, inputs):
+    def task_loss(self, inputs: Tensor) -> Any:
         """Logits of one task's queries in training, the statistics as they moved, and the loss."""
         (support, query_x), *targets = inputs
         state = self.task_state(self.inner_loop(support, True), support, True, self.bn_mode)
         logits, fixed = self.classify_task(state, query_x, True)
         return logits, fixed, self.query_loss(logits, *targets)
 
-    def query_loss(self, logits, query_y, sample_weight=None):
+    def query_loss(self, logits: Tensor, query_y: Tensor, sample_weight: Any = None) -> Tensor:
         """The compiled loss of one task's queries, with the network's regularisation."""
         return self.compute_loss(
             y=query_y[None],

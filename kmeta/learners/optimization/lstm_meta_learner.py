@@ -1,12 +1,14 @@
 """Optimization as a Model for Few-Shot Learning (Ravi & Larochelle 2017)."""
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from kmeta.checks import true_or_false, whole_number
+from kmeta.episode import Support
 from kmeta.layers.learned_optimizer import LearnedOptimizer
 from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
@@ -60,14 +62,14 @@ class LSTMMetaLearner(GradientLearner):
 
     def __init__(
         self,
-        network,
-        inner_steps=8,
-        test_inner_steps=None,
-        units=20,
-        bn_mode="support",
-        remat=True,
-        **kwargs,
-    ):
+        network: keras.Layer,
+        inner_steps: int = 8,
+        test_inner_steps: int | None = None,
+        units: int = 20,
+        bn_mode: str = "support",
+        remat: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, bn_mode, BN_MODES, **kwargs)
         test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
         self.inner_steps = whole_number("inner_steps", inner_steps, 1)
@@ -76,12 +78,12 @@ class LSTMMetaLearner(GradientLearner):
         self.remat = true_or_false("remat", remat)
         self.learned_optimizer = LearnedOptimizer(units, dtype=self.variable_dtype)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if not self.learned_optimizer.built:
             self.learned_optimizer.build()
 
-    def inner_loop(self, support, training):
+    def inner_loop(self, support: Support, training: bool) -> NetworkState:
         """Algorithm 1, lines 5 to 11: loss and gradients, which count as constants, then update."""
         theta = stateless.read(self.network)
         like, counted = theta.weights, self.counted(support)
@@ -129,7 +131,7 @@ class LSTMMetaLearner(GradientLearner):
             for variable, value in zip(self.network.non_trainable_weights, values, strict=True)
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "inner_steps": self.inner_steps,

@@ -1,12 +1,17 @@
 """Model-Agnostic Meta-Learning (Finn, Abbeel & Levine 2017)."""
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from kmeta.checks import is_finite, one_of, positive, true_or_false, whole_number
+from kmeta.episode import Support, Tensor
+from kmeta.learners.classifier import Classifier
 from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
 from kmeta.learners.optimization.stateless import NetworkState
@@ -71,16 +76,16 @@ class MAML(GradientLearner):
 
     def __init__(
         self,
-        network,
-        inner_steps=1,
-        inner_lr=0.4,
-        first_order=False,
-        test_inner_steps=None,
-        bn_mode="support",
-        inner_loss="cross_entropy",
-        remat=True,
-        **kwargs,
-    ):
+        network: keras.Layer,
+        inner_steps: int = 1,
+        inner_lr: float | Sequence[float] = 0.4,
+        first_order: bool = False,
+        test_inner_steps: int | None = None,
+        bn_mode: str = "support",
+        inner_loss: str = "cross_entropy",
+        remat: bool = True,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, bn_mode, BN_MODES, **kwargs)
         test_inner_steps = inner_steps if test_inner_steps is None else test_inner_steps
         self.inner_steps = whole_number("inner_steps", inner_steps, 1)
@@ -90,7 +95,7 @@ class MAML(GradientLearner):
         self.inner_loss = one_of("inner_loss", inner_loss, ("cross_entropy", "mean_squared_error"))
         self.remat = true_or_false("remat", remat)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         weights = len(self.network.trainable_weights)
         if isinstance(self.inner_lr, list) and len(self.inner_lr) != weights:
@@ -99,12 +104,16 @@ class MAML(GradientLearner):
                 f"trainable weights. Received: {len(self.inner_lr)} rates"
             )
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
+    ) -> None:
         if loss is None and self.inner_loss == "mean_squared_error":
             loss = "mean_squared_error"
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
-    def adapt(self, support_x, support_y, class_names=None):
+    def adapt(
+        self, support_x: ArrayLike, support_y: ArrayLike, class_names: Sequence[str] | None = None
+    ) -> Classifier:
         if self.inner_loss != "cross_entropy":
             raise ValueError(
                 "`adapt` makes classifiers. For regression, call the learner on an Episode, or use "
@@ -112,7 +121,7 @@ class MAML(GradientLearner):
             )
         return super().adapt(support_x, support_y, class_names)
 
-    def with_options(self, **options):
+    def with_options(self, **options: Any) -> Any:
         if options.get("bn_mode") == "running" and self.bn_mode.startswith("support"):
             warnings.warn(
                 f"Training with bn_mode={self.bn_mode!r} does not move the averages that "
@@ -121,7 +130,7 @@ class MAML(GradientLearner):
             )
         return super().with_options(**options)
 
-    def support_loss(self, logits, support):
+    def support_loss(self, logits: Tensor, support: Support) -> Tensor:
         if self.inner_loss == "cross_entropy":
             return super().support_loss(logits, support)
         if logits.shape[1:] != support.y.shape[1:]:
@@ -131,12 +140,12 @@ class MAML(GradientLearner):
             )
         return support_squared_error(logits, support.y)
 
-    def counted(self, support):
+    def counted(self, support: Support) -> Tensor:
         if self.inner_loss == "cross_entropy":
             return super().counted(support)
         return ops.ones(ops.shape(support.x)[:1], support.x.dtype)
 
-    def inner_loop(self, support, training):
+    def inner_loop(self, support: Support, training: bool) -> NetworkState:
         """Gradient descent on one support set (equation 1)."""
         theta = stateless.read(self.network)
         rates = self.inner_lr
@@ -167,7 +176,7 @@ class MAML(GradientLearner):
             end = [w + ops.stop_gradient(v - w) for w, v in zip(theta.weights, end, strict=True)]
         return NetworkState(end, theta.fixed, seeds)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         rates = self.inner_lr
         return {
             **super().get_config(),

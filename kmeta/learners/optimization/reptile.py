@@ -1,10 +1,12 @@
 """Reptile (Nichol, Achiam & Schulman 2018)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from kmeta.checks import one_of, positive, seed_number, whole_number
-from kmeta.episode import Support
+from kmeta.episode import Support, Tensor
 from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import GradientLearner
 from kmeta.learners.optimization.stateless import NetworkState, assign
@@ -64,17 +66,17 @@ class Reptile(GradientLearner):
 
     def __init__(
         self,
-        network,
-        inner_steps=5,
-        inner_lr=1e-3,
-        inner_batch=10,
-        test_inner_steps=50,
-        test_inner_batch=5,
-        inner_optimizer="adam",
-        bn_mode="support",
-        seed=0,
-        **kwargs,
-    ):
+        network: keras.Layer,
+        inner_steps: int = 5,
+        inner_lr: float = 1e-3,
+        inner_batch: int = 10,
+        test_inner_steps: int = 50,
+        test_inner_batch: int = 5,
+        inner_optimizer: str = "adam",
+        bn_mode: str = "support",
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(network, bn_mode, ("support", "support+1", "batch"), **kwargs)
         self.inner_steps = whole_number("inner_steps", inner_steps, 1)
         self.inner_lr = positive("inner_lr", inner_lr)
@@ -85,7 +87,7 @@ class Reptile(GradientLearner):
         self.seed = seed_number(seed)
         self.second_moments = []
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         super().build(input_shape)
         if self.second_moments:
             return
@@ -108,13 +110,15 @@ class Reptile(GradientLearner):
             for i, weight in enumerate(self.network.trainable_weights)
         ]
 
-    def inner_loop(self, support, training):
+    def inner_loop(self, support: Support, training: bool) -> NetworkState:
         moments = differentiation.read(self.second_moments)
         (taken,) = differentiation.read([self.steps_taken])
         network, _ = self.train_on(support, moments, taken, training)
         return network
 
-    def train_on(self, support, moments, taken, training):
+    def train_on(
+        self, support: Support, moments: Tensor, taken: Tensor, training: bool
+    ) -> tuple[NetworkState, list[Tensor]]:
         """The network and the second moments after training on one task (algorithm 1, line 4).
 
         Args:
@@ -187,7 +191,7 @@ class Reptile(GradientLearner):
         rows = ops.reshape(rows, (steps, size))
         return lambda index: Support(*(ops.take(part, rows[index], axis=0) for part in support))
 
-    def train_step(self, data):
+    def train_step(self, data: Tensor) -> dict[str, Any]:
         """One outer step: toward the mean of the weights to which the tasks lead."""
         episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         trainable = self.network.trainable_weights
@@ -218,7 +222,7 @@ class Reptile(GradientLearner):
         self.track_loss(loss, query_y)
         return self.compute_metrics(episode, query_y, logits, sample_weight)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "inner_steps": self.inner_steps,

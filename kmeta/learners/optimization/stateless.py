@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops, tree
 
+from kmeta.episode import Tensor
 from kmeta.layers.batch_normalization import batch_norm_statistics
 from kmeta.ops import differentiation
 
@@ -22,7 +23,7 @@ class NetworkState(NamedTuple):
     seeds: Any
 
 
-def variables(network):
+def variables(network: keras.Layer) -> NetworkState:
     """The `NetworkState` of the variables of a network."""
     weights = {id(variable) for variable in network.weights}
     others = network.non_trainable_variables
@@ -33,12 +34,20 @@ def variables(network):
     )
 
 
-def read(network):
+def read(network: keras.Layer) -> NetworkState:
     """The `NetworkState` of the present values of a network."""
     return NetworkState(*map(differentiation.read, variables(network)))
 
 
-def apply(network, state, x, training, batch, momentum=None, counted=None):
+def apply(
+    network: keras.Layer,
+    state: Any,
+    x: Tensor,
+    training: bool,
+    batch: bool,
+    momentum: float | None = None,
+    counted: Any = None,
+) -> tuple[Tensor, NetworkState]:
     """The network under a given state; its own variables stay as they are.
 
     Args:
@@ -65,7 +74,7 @@ def apply(network, state, x, training, batch, momentum=None, counted=None):
     return outputs, NetworkState(state.weights, fixed, seeds)
 
 
-def assign(variables, values):
+def assign(variables: Tensor, values: Tensor) -> None:
     """Give each variable its value."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -1,11 +1,15 @@
 """Functions of many columns, a few columns at a time."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
+from kmeta.episode import Tensor
 from kmeta.ops.differentiation.tensorflow.gradients import value_and_gradients
 
 
-def by_columns(function, columns, given, together):
+def by_columns(function: Callable, columns: Tensor, given: Any, together: int) -> Tensor:
     """`function(columns, given)`, where every column is computed alone, a few columns at a time.
 
     Memory holds the graph of `together` columns and no more: the backward pass computes it once

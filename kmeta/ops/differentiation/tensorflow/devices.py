@@ -1,11 +1,14 @@
 """How TensorFlow spreads work over devices and threads."""
 
 import contextlib
+from typing import Any
 
 import tensorflow as tf
 
+from kmeta.episode import Tensor
 
-def replicas():
+
+def replicas() -> int:
     """By how many replicas of a `tf.distribute` strategy Keras divides losses; 1 without one.
 
     Example:
@@ -15,7 +18,7 @@ def replicas():
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def strategy_scope(model):
+def strategy_scope(model: Tensor) -> Any:
     """While inside, variables are those of the strategy under which a Keras model was made.
 
     Example:
@@ -27,7 +30,7 @@ def strategy_scope(model):
     return model.distribute_strategy.scope()
 
 
-def set_intra_op_threads(threads):
+def set_intra_op_threads(threads: int) -> None:
     """Let one operation run in as many threads on the CPU, unless TensorFlow has begun to compute.
 
     With one, operations still run beside each other. That is twice as fast where they are small, as

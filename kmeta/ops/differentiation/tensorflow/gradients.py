@@ -1,9 +1,14 @@
 """Gradients of functions of tensors."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
+from kmeta.episode import Tensor
 
-def read(variables):
+
+def read(variables: Tensor) -> list[Tensor]:
     """Values of Keras variables as plain tensors, which `value_and_gradients` can watch.
 
     Example:
@@ -13,7 +18,7 @@ def read(variables):
     return [tf.convert_to_tensor(variable.value) for variable in variables]
 
 
-def value_and_gradients(function, weights):
+def value_and_gradients(function: Callable, weights: Any) -> tuple[tuple[Tensor, Any], Any]:
     """Value of `function` and its gradients; may be nested to any order.
 
     Args:

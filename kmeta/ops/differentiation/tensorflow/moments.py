@@ -2,8 +2,12 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
+
+from kmeta.episode import Tensor
 
 _lock = threading.Lock()
 _depth = 0
@@ -37,7 +41,7 @@ def _moments(x, axes, shift=None, keepdims=False, name=None):
 
 
 @contextlib.contextmanager
-def exact_moments(weights=None):
+def exact_moments(weights: Any = None) -> Iterator[None]:
     """Inside, second derivatives through `tf.nn.moments` and `keras.ops.moments` are exact.
 
     TensorFlow computes the variance with `stop_gradient(mean)`. Values and first derivatives are
@@ -74,7 +78,7 @@ def exact_moments(weights=None):
                 tf.nn.moments = _stock_moments
 
 
-def inside_exact_moments():
+def inside_exact_moments() -> bool:
     """Whether the caller runs inside `exact_moments()`.
 
     Example:
@@ -84,7 +88,9 @@ def inside_exact_moments():
     return _depth > 0
 
 
-def fused_batch_norm(x, gamma, beta, epsilon):
+def fused_batch_norm(
+    x: Tensor, gamma: Tensor, beta: Tensor, epsilon: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Batch normalisation by the batch's own statistics as one operation.
 
     Derivatives of `y` are exact to second order. The mean and the variance have no gradient, so

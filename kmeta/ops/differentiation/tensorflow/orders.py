@@ -1,9 +1,13 @@
 """Random orders that are the same on every device."""
 
+from typing import Any
+
 import tensorflow as tf
 
+from kmeta.episode import Tensor
 
-def shuffles(seed, number, items, length, counted=None):
+
+def shuffles(seed: Tensor, number: Tensor, items: int, length: int, counted: Any = None) -> Tensor:
     """The first `length` integers of a row of random orders of 0 to `items - 1`.
 
     Args:

@@ -1,12 +1,21 @@
 """Loops whose gradients are exact: one step, traced once, many times."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 from keras import tree
 
 
-def repeat(function, steps, state, given=(), remat=False, unroll=False):
+def repeat(
+    function: Callable,
+    steps: int,
+    state: Any,
+    given: Any = (),
+    remat: bool = False,
+    unroll: bool = False,
+) -> Any:
     """`state = function(step, state, given)`, for `step` from 0 to `steps - 1`.
 
     Traced once whatever the number of steps, unless unrolled; a single step is not a loop.
@@ -63,7 +72,7 @@ def repeat(function, steps, state, given=(), remat=False, unroll=False):
     return tree.pack_sequence_as(state, end)
 
 
-def recomputed(function):
+def recomputed(function: Callable) -> Callable:
     """`function`, of tensors and to a list of them, that keeps its arguments alone for gradients.
 
     What it computes on the way is computed once more in the backward pass.

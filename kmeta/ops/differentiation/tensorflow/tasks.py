@@ -1,10 +1,15 @@
 """Functions of one task, applied to many."""
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 from keras import tree
 
+from kmeta.episode import Tensor
 
-def map_tasks(function, inputs):
+
+def map_tasks(function: Callable, inputs: Any) -> Any:
     """Apply `function` to one task at a time and stack the results.
 
     Args:
@@ -30,7 +35,7 @@ def map_tasks(function, inputs):
     return tf.map_fn(function, inputs, fn_output_signature=signature)
 
 
-def mean_over_tasks(function, inputs, carry=()):
+def mean_over_tasks(function: Callable, inputs: Any, carry: Any = ()) -> tuple[Any, Tensor, Any]:
     """Mean of a function of one task, holding the graph of one task in memory at a time.
 
     Args:
