@@ -47,14 +47,15 @@ def ordered_names(class_names: Any) -> list[str]:
     >>> ordered_names(np.array(["ant", "bee"]))
     ['ant', 'bee']
     """
-    listed = isinstance(class_names, (list, tuple)) or hasattr(class_names, "__array__")
-    names = plain_labels("class_names", class_names).tolist() if listed else None
-    if not isinstance(names, list) or any(isinstance(name, (list, tuple)) for name in names):
+    names = class_names
+    if hasattr(names, "__array__"):
+        names = plain_labels("class_names", names).tolist()
+    if not isinstance(names, (list, tuple)) or any(isinstance(x, (list, tuple)) for x in names):
         raise ValueError(
             "Argument `class_names` must be a list of names, in the order of the classes. "
             f"Received: {class_names!r} of type {type(class_names).__name__}"
         )
-    return [str(name) for name in names]
+    return [str(_text("class_names", name)) for name in names]
 
 
 def _text(name, label):
