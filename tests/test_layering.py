@@ -35,7 +35,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "cli": {"kmeta", "few_shot", "report", "plots", "runs", "exporting", "evaluation", "learners"}
     | {"data", "edge", "recipes", "weights"},
 }
-LEARNER_BASES = {"kmeta.learners.meta_learner"}
+LEARNER_BASES = {"kmeta.learners.meta_learner", "kmeta.learners.classifier"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
