@@ -155,10 +155,12 @@ def _classes(tree):
                 f"Received: {file!r} in {tree.path}"
             )
         classes[owner].append(file)
-    passed_over += [f"{name}/" for name, files in classes.items() if not files]
+    empty = [f"{name}/" for name, files in classes.items() if not files]
+    passed_over += empty
     classes = {name: files for name, files in classes.items() if files}
     if len(classes) < 2:
         found = f"only {next(iter(classes))!r}" if classes else "none"
+        found += f", nothing in {', '.join(empty[:3])}," if empty else ""
         raise ValueError(
             "Argument `path` must have a sub-folder for each of at least two classes, with pictures"
             f". Received: {found} in {tree.path}"

@@ -57,7 +57,7 @@ class Episodes(EpisodeStream):
     >>> episodes.class_names_of(0)[0][:2]
     (...'script...')
     >>> sorted(episodes.manifest())[:3]
-    ['data_sha256', 'dataset', 'episodes_sha256']
+    ['data_sha256', 'dataset', 'distortions']
     """
 
     least_query = 1

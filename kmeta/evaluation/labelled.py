@@ -27,6 +27,17 @@ def score_folder(classifier, folder, limits=LIMITS):
     Raises:
         FileNotFoundError, ValueError: as `kmeta.data.from_directory`, and if no sub-folder is
             named as a class.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> images = np.stack([np.full((8, 8, 1), shade, "uint8") for shade in (20, 200)])
+        >>> for name, image in zip(["dark", "light"], images):
+        ...     Path("new", name).mkdir(parents=True)
+        ...     Image.fromarray(image[..., 0]).save(Path("new", name, "1.png"))
+        >>> learner = kmeta.PrototypicalNetwork(keras.layers.Flatten())
+        >>> score_folder(learner.adapt(images, ["dark", "light"]), "new").accuracy
+        1.0
     """
     shape, waiting, answers, scores = tuple(classifier.image_shape), [], [], []
 
@@ -62,6 +73,13 @@ class LabelledScore:
     refused: share of these that were called "unknown", 0 to 1; None if there are none.
     auroc: how often a picture of a known class scores higher than one of these; None if there are
         none.
+
+    Example:
+        >>> found = LabelledScore.of(
+        ...     ["a", "a", "b", "x"], ["a", "b", "b", "unknown"], [0.9, 0.6, 0.8, 0.1],
+        ...     ["1", "2", "3", "4"], ["a", "b"])
+        >>> round(found.accuracy, 2), found.errors, found.refused
+        (0.67, [('2', 'a', 'b', 0.6)], 1.0)
     """
 
     accuracy: float
@@ -81,12 +99,6 @@ class LabelledScore:
 
         Raises:
             ValueError: if no picture is of one of the classes.
-
-        >>> found = LabelledScore.of(
-        ...     ["a", "a", "b", "x"], ["a", "b", "b", "unknown"], [0.9, 0.6, 0.8, 0.1],
-        ...     ["1", "2", "3", "4"], ["a", "b"])
-        >>> round(found.accuracy, 2), found.errors, found.refused
-        (0.67, [('2', 'a', 'b', 0.6)], 1.0)
         """
         names, scores = list(class_names), np.asarray(scores, "float64")
         known = np.array([label in names for label in labels])

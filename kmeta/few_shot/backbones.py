@@ -40,6 +40,11 @@ def learner_of(backbone, weights="imagenet", size=None, head=None):
     Raises:
         ValueError: if there is no such backbone or head, its weights cannot be had, its features
             are no vectors, or `size` is missing, or not the one it was made for.
+
+    Example:
+        >>> network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+        >>> [type(learner_of(network, head=head)).__name__ for head in ("ridge", "prototypes")]
+        ['R2D2', 'PrototypicalNetwork']
     """
     one_of("head", head, (None, *HEADS))
     if isinstance(backbone, (str, Path)):

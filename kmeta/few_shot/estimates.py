@@ -31,6 +31,12 @@ class LeaveOneOut:
     class_names: of the classes.
     together: pictures that were left out together with others, as near-duplicates.
     logits: `[n, way]` of the left-out pictures.
+
+    Example:
+        >>> logits = np.eye(2)[[0, 0, 1, 0]]
+        >>> found = LeaveOneOut.of(logits, np.array([0, 0, 1, 1]), np.arange(4), ["a", "b"], [2, 2])
+        >>> found.accuracy, found.confused(least=1)
+        (0.75, [('b', 'a', 1)])
     """
 
     accuracy: float
@@ -116,6 +122,12 @@ class Calibration:
     kept, refused: share of known images at or above the threshold, and of unknown ones below.
     probabilities, labels: `[n, way]` of the images of known classes, with the new temperature, and
         int `[n]`: what `kmeta.evaluation.calibration.reliability` asks for.
+
+    Example:
+        >>> found = Calibration(0.8, 0.4, (1.0, 0.0), 0.1, 0.02, 0.9, 0.3, 0.95, 0.7,
+        ...                     np.eye(2), np.arange(2))
+        >>> str(found)
+        'Temperature 0.8: calibration error 10.00 % before, 2.00 % now. Threshold 0.400: keeps...'
     """
 
     temperature: float

@@ -48,6 +48,15 @@ class FewShotClassifier:
 
     Raises:
         ValueError: if an argument is none of those above, or there are fewer than two classes.
+
+    Example:
+        >>> images = [np.full((32, 32, 3), shade, "uint8") for shade in (20, 30, 200, 210)]
+        >>> network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
+        >>> mine = FewShotClassifier(images, ["dark", "dark", "light", "light"], backbone=network)
+        >>> mine.class_names, mine.counts.tolist()
+        (['dark', 'light'], [2, 2])
+        >>> mine.label([np.full((32, 32, 3), 25, "uint8")])[0]
+        ['dark']
     """
 
     def __init__(

@@ -17,7 +17,12 @@ _FOLDER = Path(__file__).parent
 
 
 def names():
-    """Names of the learners, sorted."""
+    """Names of the learners, sorted.
+
+    Example:
+        >>> kmeta.weights.names()
+        ['matching-omniglot', 'photos', 'prototypical-omniglot']
+    """
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
@@ -26,6 +31,10 @@ def about(name):
 
     Raises:
         ValueError: if there is none of that name.
+
+    Example:
+        >>> kmeta.weights.about("prototypical-omniglot")["recipe"]["learner"]
+        'prototypical'
     """
     if name not in names():
         raise ValueError(
@@ -39,6 +48,10 @@ def path(name):
 
     Raises:
         ValueError: if there is none of that name, or the file has changed.
+
+    Example:
+        >>> kmeta.weights.path("photos").name
+        'photos.npz'
     """
     details = about(name)
     file = _FOLDER / details.get("file", f"{name}.keras")

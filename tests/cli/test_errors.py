@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,11 +96,11 @@ def test_mistakes(capsys, tmp_path, monkeypatch, arguments, message):
 def test_folders_that_are_no_data(capsys, tmp_path, pictures):
     train = ["train", "--run", tmp_path / "run", *PROTOTYPICAL, "--data"]
     (tmp_path / "empty").mkdir()
-    assert "no sub-folder" in failed(capsys, [*train, tmp_path / "empty"])
+    assert "must have a sub-folder for each" in failed(capsys, [*train, tmp_path / "empty"])
     (tmp_path / "one" / "a").mkdir(parents=True)
-    assert "only 'a'" in failed(capsys, [*train, tmp_path / "one"])
-    (tmp_path / "one" / "b").mkdir()
-    assert "Every class needs a picture" in failed(capsys, [*train, tmp_path / "one"])
+    assert "Received: none, nothing in a/, in" in failed(capsys, [*train, tmp_path / "one"])
+    shutil.copytree(next(path for path in pictures.iterdir()), tmp_path / "one" / "b")
+    assert "Received: only 'b', nothing in a/, in" in failed(capsys, [*train, tmp_path / "one"])
     assert "val tasks from pictures-val: Argument `way`" in failed(capsys, [*train, pictures])
     message = failed(capsys, [*train, pictures, "--test-way", "2"])
     assert "has 8 images, but shot 1 and query 15 need 16" in message
@@ -171,7 +172,7 @@ def test_a_loss_that_is_no_number_is_no_wrong_input(capsys, tmp_path, pictures, 
     def diverged(*_, **__):
         raise FloatingPointError("The loss is nan")
 
-    monkeypatch.setattr("kmeta.runs.training.train", diverged)
+    monkeypatch.setattr("kmeta.runs.training.train_prepared", diverged)
     arguments = ["train", "--run", tmp_path / "run", *PROTOTYPICAL, "--data", pictures]
     message = failed(capsys, [*arguments, "--test-way", "2", "--test-query", "2"], code=1)
     assert message == "kmeta train: error: The loss is nan\n"

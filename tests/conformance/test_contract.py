@@ -50,8 +50,8 @@ def tasks(count=2, shot=2, query=3, seed=0, noise=0.3):
 
     def draw(per_class):
         x = patterns.repeat(per_class, axis=1)
-        x = 0.25 + 0.5 * (x + noise * rng.normal(size=x.shape))
-        return x.clip(0, 1).astype("float32")[..., None]
+        x = (x + noise * rng.normal(size=x.shape)).clip(0, 1)
+        return x.astype("float32")[..., None]
 
     y = np.tile(np.eye(WAY, dtype="float32").repeat(shot, axis=0), (count, 1, 1))
     query_y = np.tile(np.arange(WAY).repeat(query), (count, 1)).astype("int32")
