@@ -105,7 +105,7 @@ def test_damaged_runs(tmp_path, name, data, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 0}, "`size` must be an integer"),
+        ({"size": 0}, "`size` must be a positive integer"),
         ({"antialias": 1}, "`antialias` must be True or False"),
         ({"invert": None}, "`invert` must be True or False"),
     ],

@@ -172,7 +172,7 @@ def accuracy_without(learner, tasks, query_y, *names):
 
 
 def test_a_trained_learner_answers_by_its_fast_weights():
-    keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(3)
     learner = kmeta.MetaNetwork(AugmentedConvNet(WAY, filters=8, blocks=2, features=16))
     learner.compile(keras.optimizers.Adam(3e-3))
     learner.fit(*patterns(128, 0), batch_size=8, epochs=12, verbose=0)
