@@ -69,6 +69,7 @@ def test_the_demo_leaves_what_it_says(demo):
     assert len(list((demo / "new").glob("*.png"))) == 11
 
 
+@pytest.mark.filterwarnings("ignore:DO NOT RELY")  # networks here are trained for seconds
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_page_is_so(page, demo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
