@@ -10,6 +10,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from kmeta.edge.onnx_file import varint
+
 _NAME, _SIGNATURE = 1, 3  # fields of ModelSpec
 _SPEC, _INPUTS = 1, 2  # of PredictRequest
 _REQUEST = 1  # of PredictLog
@@ -69,12 +71,4 @@ def _prediction_log(signature, inputs):
 
 def _field(number, content):
     """A length-delimited field of a protocol buffer."""
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value):
-    parts = []
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*parts, value])
+    return varint(number << 3 | 2) + varint(len(content)) + content

@@ -62,7 +62,7 @@ def only(content, outputs, without):
                 for inner, field, part in _fields(value)
                 if inner != _OUTPUT or _text(field, _NAME) in outputs
             )
-            parts.append(_varint(_GRAPH << 3 | _BYTES) + _varint(len(graph)) + graph)
+            parts.append(varint(_GRAPH << 3 | _BYTES) + varint(len(graph)) + graph)
         elif number != _METADATA or _text(value, _KEY) != without:
             parts.append(bytes(whole))
     return b"".join(parts)
@@ -106,7 +106,8 @@ def _read_varint(message, place):
     raise ValueError("it is no ONNX file")
 
 
-def _varint(value):
+def varint(value):
+    """A whole number of 0 or more as protocol buffers write it."""
     parts = []
     while value > 127:
         parts.append(value & 127 | 128)
