@@ -4,6 +4,7 @@ A file that names classes and functions can do what these can do. Keras refuses 
 mode; here everything is refused that is not known to be harmless, in whatever mode.
 """
 
+import sys
 from typing import Any
 
 import keras
@@ -28,12 +29,13 @@ LAYERS = frozenset(
     )
 )
 MODELS = ("Functional", "Model", "Sequential")
-# modules all of whose classes are parts of layers or of training
+# modules all of whose own classes are parts of layers or of training
 PARTS = (
     *("keras.constraints", "keras.dtype_policies", "keras.initializers", "keras.losses"),
     *("keras.metrics", "keras.optimizers", "keras.optimizers.schedules", "keras.random"),
-    *("keras.regularizers", "keras.src.applications", "keras.src.ops"),
+    "keras.regularizers",
 )
+OPERATIONS = ("keras.src.ops", "keras.src.applications")  # and the modules in these
 FUNCTIONS = frozenset(  # of activations and losses
     name
     for module in (keras.activations, keras.losses, keras.metrics)
@@ -42,7 +44,7 @@ FUNCTIONS = frozenset(  # of activations and losses
 )
 FUNCTIONS_OF = ("None", "builtins", "keras.activations", "keras.losses", "keras.metrics")
 # values that are no objects
-PLAIN = ("__tuple__", "__keras_tensor__", "__tensor__", "__numpy__", "__slice__", "__typespec__")
+PLAIN = ("__tuple__", "__keras_tensor__", "__tensor__", "__numpy__", "__slice__")
 
 
 def layer_class(name: str) -> type:
@@ -111,16 +113,27 @@ def _is_allowed(config):
     module, name = str(config.get("module")), config["class_name"]
     if not isinstance(name, str):
         return False
+    if name.startswith("__"):  # before all else: Keras looks at it first
+        return name in PLAIN
     if name == "function":
         function = str(config.get("config"))
         known = keras.saving.get_registered_object(function) is not None
         return known or (module in FUNCTIONS_OF and function in FUNCTIONS)
     if keras.saving.get_registered_object(str(config.get("registered_name"))) is not None:
         return True
-    if config.get("module") is None:
-        return name in PLAIN
     if name in MODELS and module in ("keras", "keras.models", "keras.src.models.functional"):
         return True
     if module == "keras.layers":
         return name in LAYERS
-    return module.startswith(PARTS) or (module, name) == ("keras", "DTypePolicy")
+    return (module, name) == ("keras", "DTypePolicy") or _is_part(module, name)
+
+
+def _is_part(module, name):
+    """Whether a module, which has been imported, has a class of this name that is its own."""
+    found = vars(sys.modules.get(module, object)).get(name)
+    if not isinstance(found, type):
+        return False
+    if module in PARTS:
+        return True
+    homes = tuple(f"{home}." for home in OPERATIONS)
+    return module.startswith(homes) and found.__module__.startswith(homes)

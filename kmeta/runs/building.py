@@ -4,6 +4,7 @@ import keras
 
 import kmeta
 from kmeta import layers
+from kmeta.learners.restoring import layer_class
 from kmeta.recipes.checking import check
 from kmeta.recipes.learners import LEARNERS, NETWORKS
 
@@ -23,7 +24,7 @@ def make_learner(recipe):
     layer = options.pop("layer", default)
     if kind.network == "augmented":
         options["way"] = recipe.train.way
-    network = getattr(layers if hasattr(layers, layer) else keras.layers, layer)(**options)
+    network = (getattr(layers, layer, None) or layer_class(layer))(**options)
     if kind.network == "classifier":
         network = keras.Sequential([network, _head(recipe)])
     options = dict(recipe.learner_options)

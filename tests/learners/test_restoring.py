@@ -58,6 +58,14 @@ ATTACKS = {
         layer("TimeDistributed", layer=sequential(bytecode(at)))
     ),
     "a foreign class": lambda at: layer("Popen", "subprocess", args=["touch", str(at)]),
+    "a function where a class should be": lambda at: dense(layer("get", "keras.initializers")),
+    "a class that another module imports": lambda at: dense(
+        layer("KerasTensor", "keras.src.ops.core")
+    ),
+    "a name that looks alike": lambda at: dense(layer("Zeros", "keras.initializers_of_others")),
+    "bytecode by a known name": lambda at: dense(
+        {**bytecode(at)["config"]["function"], "registered_name": "kmeta>Classifier"}
+    ),
     "a spoofed name": lambda at: {**dense(function("system", "os")), "registered_name": "kmeta>no"},
 }
 NETWORKS = {
