@@ -116,4 +116,4 @@ def warn_of_duplicates(digests, files):
     if pairs:
         pairs = [text for _, text in sorted(pairs, key=lambda pair: pair[0])]
         more = f", and {len(pairs) - 5} more" if len(pairs) > 5 else ""
-        warnings.warn(f"The same picture twice: {'; '.join(pairs[:5])}{more}", stacklevel=3)
+        warnings.warn(f"The same picture twice: {'; '.join(pairs[:5])}{more}", stacklevel=4)

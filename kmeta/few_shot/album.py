@@ -2,9 +2,11 @@
 
 import keras
 import numpy as np
+from keras import ops
 
-from kmeta.data.pictures import picture
+from kmeta.data.pictures import picture, pictures_of
 from kmeta.few_shot import backbones
+from kmeta.learners.classifier import Classifier
 from kmeta.learners.metric.metric_learner import MetricLearner
 
 BATCH = 32  # pictures looked at together
@@ -71,6 +73,33 @@ class Album:
             self._look = keras.Sequential([keras.Input(self.image_shape), self.learner.network])
         parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
         return np.concatenate([self._look.predict_on_batch(part) for part in parts])
+
+    def look_at(self, images):
+        """What is kept of more images than were added, `[n, ...]`; they are as for `add`."""
+        return np.concatenate([self.embed(part) for part in self._parts(images)])
+
+    def adapt(self, support):
+        """The `Classifier` of a `kmeta.few_shot.support_set.SupportSet`."""
+        if not self.keeps_features:
+            return self.learner.adapt(support.items, support.labels, support.class_names)
+        one_hot = np.eye(len(support.class_names), dtype="float32")[support.labels]
+        x, y = (ops.convert_to_tensor(part[None]) for part in (support.items, one_hot))
+        return Classifier(self.learner, self.learner.summarise(x, y), support.class_names)
+
+    def logits(self, classifier, images):
+        """Logits `[n, way]` of images by a classifier that this album's learner became."""
+        if not self.keeps_features:
+            parts = [classifier.logits(part) for part in self._parts(images)]
+            return np.concatenate([ops.convert_to_numpy(part) for part in parts])
+        embedded = ops.convert_to_tensor(self.look_at(images)[None])
+        return ops.convert_to_numpy(self.learner.compare(classifier.state, embedded))[0]
+
+    def _parts(self, images):
+        """Prepared images `[n, *image_shape]`, a batch at a time."""
+        images = pictures_of(images)
+        for start in range(0, len(images), BATCH):
+            batch = images[start : start + BATCH]
+            yield np.stack([picture(image, self.image_shape, self.crop) for image in batch])
 
     def _flush(self):
         batch, self._waiting = np.stack(self._waiting[:BATCH]), self._waiting[BATCH:]

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 
 from kmeta import weights as packaged
+from kmeta.data.directory import read_classes
+from kmeta.data.pictures import coloured, digest, warn_of_duplicates
 from kmeta.few_shot import backbones, duplicates, left_out
 from kmeta.few_shot.album import Album
 from kmeta.learners.metric.prototypical import PrototypicalNetwork
@@ -40,6 +42,30 @@ def pixel_album():
     learner = PrototypicalNetwork(keras.layers.Flatten(), distance="cosine")
     learner.build((SIDE, SIDE, 3))
     return Album(learner)
+
+
+def read(folder, albums, pixels, skip_unreadable, limits, progress):
+    """Add the pictures of a folder to all albums; its `kmeta.data.directory.Pictures`.
+
+    Warns of duplicates, and of coloured pictures that a learner of grey drawings is to see.
+    """
+    grey = next(iter(albums.values())).image_shape[-1] == 1
+
+    def look(image):
+        pixels.add(image)
+        marks = [digest(album.add(image)) for album in albums.values()]
+        return marks[0], grey and coloured(image)
+
+    found = read_classes(folder, look, skip_unreadable, limits, progress)
+    digests, colours = zip(*found.pictures, strict=True)
+    if any(colours):
+        warnings.warn(
+            "Pictures are coloured, and the backbone sees grey drawings only. For photographs "
+            "choose photos",
+            stacklevel=3,
+        )
+    warn_of_duplicates(digests, found.files)
+    return found
 
 
 def choose(albums, pixels, labels, class_names):

@@ -1,22 +1,18 @@
 """`kmeta.FewShotClassifier`: from a handful of your own pictures to a classifier you can trust."""
 
-import warnings
-
 import numpy as np
-from keras import ops
 
-from kmeta.data.directory import read_classes
 from kmeta.data.files import LIMITS
-from kmeta.data.pictures import coloured, digest, picture, pictures_of, warn_of_duplicates
+from kmeta.data.pictures import pictures_of
 from kmeta.edge.scoring import labels as labels_of
 from kmeta.edge.scoring import scores as scores_of
 from kmeta.edge.scoring import softmax
 from kmeta.evaluation.labelled import score_folder
 from kmeta.few_shot import choosing, duplicates, left_out
-from kmeta.few_shot.album import BATCH
 from kmeta.few_shot.choosing import AUTO
 from kmeta.few_shot.estimates import calibration, calibration_options
-from kmeta.learners.classifier import CERTAIN, UNKNOWN, Classifier
+from kmeta.few_shot.support_set import SupportSet
+from kmeta.learners.classifier import CERTAIN, UNKNOWN
 from kmeta.learners.labels import labels_and_names
 
 
@@ -39,7 +35,6 @@ class FewShotClassifier:
             pictures are bright.
 
     Attributes:
-        class_names: of the columns of `predict`; classes added later come last.
         backbone: name of the backbone, that which was taken of several.
         tried: `{name: LeaveOneOut or None}` of the backbones that were tried, and of "raw pixels",
             which compares 32 x 32 pixels, for comparison.
@@ -107,22 +102,8 @@ class FewShotClassifier:
             FileNotFoundError, ValueError: as `kmeta.data.from_directory` and the class.
         """
         albums = choosing.albums(backbone, weights, size, invert, head)
-        pixels, first = choosing.pixel_album(), next(iter(albums.values()))
-
-        def look(image):
-            pixels.add(image)
-            marks = [digest(album.add(image)) for album in albums.values()]
-            return marks[0], first.image_shape[-1] == 1 and coloured(image)
-
-        found = read_classes(folder, look, skip_unreadable, limits, progress)
-        digests, colours = zip(*found.pictures, strict=True)
-        if any(colours):
-            warnings.warn(
-                "Pictures are coloured, and the backbone sees grey drawings only. For photographs "
-                "choose photos",
-                stacklevel=2,
-            )
-        warn_of_duplicates(digests, found.files)
+        pixels = choosing.pixel_album()
+        found = choosing.read(folder, albums, pixels, skip_unreadable, limits, progress)
         self = cls.__new__(cls)
         self._choose(albums, pixels, np.array(found.labels), list(found.class_names))
         self.files = list(found.files)
@@ -130,11 +111,16 @@ class FewShotClassifier:
 
     def _choose(self, albums, pixels, labels, class_names):
         """Take the backbone that tells the pictures best."""
-        found = choosing.choose(albums, pixels, labels, class_names)
-        self.backbone, support, self.tried = found
+        self.backbone, items, self.tried = choosing.choose(albums, pixels, labels, class_names)
         self._album = albums[self.backbone]
+        self._support = SupportSet(items, labels, class_names)
+        self._classifier = None
         self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
-        self._set(support, labels, class_names)
+
+    @property
+    def class_names(self):
+        """Names of the columns of `predict`; classes added later come last."""
+        return list(self._support.class_names)
 
     @property
     def learner(self):
@@ -159,7 +145,7 @@ class FewShotClassifier:
     @property
     def counts(self):
         """Pictures of each class: int `[way]`."""
-        return np.bincount(self._labels, minlength=len(self.class_names))
+        return self._support.counts
 
     @property
     def classifier(self):
@@ -177,7 +163,7 @@ class FewShotClassifier:
         Raises:
             FileNotFoundError, ValueError: if a picture is absent, unreadable or of another form.
         """
-        return softmax(self._logits(images) / self.temperature)
+        return softmax(self._album.logits(self._adapted(), images) / self.temperature)
 
     def label(self, images):
         """`(labels, scores)`: the likeliest class of each image, or "unknown", and its score.
@@ -185,7 +171,7 @@ class FewShotClassifier:
         The score is the probability, times how likely the image is of a known class at all, once
         `calibrate` has fitted that. images: see `predict`.
         """
-        logits = self._logits(images)
+        logits = self._album.logits(self._adapted(), images)
         scores = scores_of(logits, self.temperature, self.familiarity)
         labels = labels_of(logits, scores, self.class_names, self.threshold, UNKNOWN)
         return labels, scores.tolist()
@@ -196,11 +182,8 @@ class FewShotClassifier:
         Raises:
             ValueError: if the name is in use, or the learner has a fixed number of classes.
         """
-        if name in (*self.class_names, UNKNOWN) or not isinstance(name, str) or not name:
-            raise ValueError(
-                f"Argument `name` must be a new class, and not {UNKNOWN!r}. Received: {name!r}"
-            )
-        self._grown(images, len(self.class_names), [*self.class_names, name])
+        self._support.check_new(name)
+        self._adapt(self._support.with_items(name, self._album.look_at(images)))
 
     def add_examples(self, name, images):
         """Learn from more pictures of a class.
@@ -208,7 +191,8 @@ class FewShotClassifier:
         Raises:
             ValueError: if there is no such class.
         """
-        self._grown(images, self._label(name), self.class_names)
+        self._support.of_class(name)
+        self._adapt(self._support.with_items(name, self._album.look_at(images)))
 
     def remove_class(self, name):
         """Forget a class.
@@ -217,13 +201,7 @@ class FewShotClassifier:
             ValueError: if there is no such class, only two are left, or the learner has a fixed
                 number of classes.
         """
-        label = self._label(name)
-        if len(self.class_names) == 2:
-            raise ValueError("Two classes must remain: add another one first")
-        kept = self._labels != label
-        labels = self._labels[kept]
-        names = [other for other in self.class_names if other != name]
-        self._adapt(self._support[kept], labels - (labels > label), names)
+        self._adapt(self._support.without(name))
 
     def leave_one_out(self):
         """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
@@ -235,8 +213,9 @@ class FewShotClassifier:
         Raises:
             ValueError: if no class has two pictures that differ.
         """
+        support = self._support
         found = left_out.estimate(
-            self.learner, self._support, self._labels, self.class_names, self._groups
+            self.learner, support.items, support.labels, support.class_names, support.groups
         )
         if found is None:
             raise ValueError(
@@ -252,15 +231,15 @@ class FewShotClassifier:
             List of int arrays, which pictures belong together; those with others only. See
             `kmeta.few_shot.duplicates.groups`.
         """
-        return [group for group in self._groups if len(group) > 1]
+        return [group for group in self._support.groups if len(group) > 1]
 
     def pictures_of_class(self, name):
         """Which of the pictures are of a class, int `[shots]`."""
-        return np.flatnonzero(self._labels == self._label(name))
+        return self._support.of_class(name)
 
     def nearest(self, number, count=3):
         """The other pictures that are most like one: `[(number, cosine of their features)]`."""
-        return duplicates.nearest(self._support, number, count)
+        return duplicates.nearest(self._support.items, number, count)
 
     def score(self, folder, limits=LIMITS):
         """Accuracy on a folder of labelled pictures that were not learned from.
@@ -294,12 +273,7 @@ class FewShotClassifier:
         keep, episodes = calibration_options(keep, episodes, data)
         if UNKNOWN in self.class_names:
             raise ValueError(f"What is called {UNKNOWN!r} must not be a class: rename it first")
-        if data is None:
-            groups = left_out.that_can_be_told(self._groups, self._labels)
-            tests = fits = left_out.classes(self.learner, self._support, self._labels, groups)
-        else:
-            way, shot = len(self.class_names), int(np.median(self.counts))
-            fits, tests = left_out.drawn(self._album, data, way, shot, episodes, seed)
+        fits, tests = left_out.two_halves(self._album, self._support, data, episodes, seed)
         found = calibration(fits, tests, self.temperature, keep)
         self.temperature, self.threshold = found.temperature, found.threshold
         self.familiarity = found.familiarity
@@ -313,53 +287,12 @@ class FewShotClassifier:
 
     def _adapted(self):
         if self._classifier is None:
-            self._classifier = self._adapt_to(self._support, self._labels, self.class_names)
+            self._classifier = self._album.adapt(self._support)
         return self._classifier
 
-    def _adapt_to(self, support, labels, names):
-        if not self._album.keeps_features:
-            return self.learner.adapt(support, labels, names)
-        one_hot = np.eye(len(names), dtype="float32")[labels]
-        x, y = (ops.convert_to_tensor(part[None]) for part in (support, one_hot))
-        return Classifier(self.learner, self.learner.summarise(x, y), names)
-
-    def _logits(self, images):
-        queries, adapted = self._pictures(images), self._adapted()
-        parts = [queries[i : i + BATCH] for i in range(0, len(queries), BATCH)]
-        if not self._album.keeps_features:
-            return np.concatenate([np.asarray(adapted.logits(part)) for part in parts])
-        embedded = ops.convert_to_tensor(self._album.embed(queries)[None])
-        return ops.convert_to_numpy(self.learner.compare(adapted.state, embedded))[0]
-
-    def _set(self, support, labels, class_names):
-        self._support, self._labels, self.class_names = support, labels, list(class_names)
-        self._groups = duplicates.groups(support, labels)
-        self._classifier = None
-
-    def _grown(self, images, label, names):
-        images = pictures_of(images)
-        for image in images:
-            self._album.add(image)
-        support = np.concatenate([self._support, self._album.close()])
-        labels = np.concatenate([self._labels, np.full(len(images), label)])
-        self._adapt(support, labels, names)
-
-    def _adapt(self, support, labels, names):
-        adapted = self._adapt_to(support, labels, names)  # raises before anything is changed
-        self._set(support, labels, names)
-        self._classifier, self.files = adapted, None
-
-    def _label(self, name):
-        if name not in self.class_names:
-            raise ValueError(
-                f"Argument `name` must be one of {self.class_names}. Received: {name!r}"
-            )
-        return self.class_names.index(name)
-
-    def _pictures(self, images):
-        """Float images `[n, *image_shape]`."""
-        crop = self._album.crop
-        return np.stack([picture(image, self.image_shape, crop) for image in pictures_of(images)])
+    def _adapt(self, support):
+        self._classifier = self._album.adapt(support)  # raises before anything is changed
+        self._support, self.files = support, None
 
     def __repr__(self):
-        return f"FewShotClassifier({len(self._labels)} images of {self.class_names})"
+        return f"FewShotClassifier({len(self._support.labels)} images of {self.class_names})"

@@ -90,6 +90,24 @@ def classes(learner, support, labels, groups):
     return Answers(logits, labels[queries], _logits(learner, support, labels, whole))
 
 
+def two_halves(album, support, data, episodes, seed):
+    """Two sets of `Answers`, to fit to and to score, for a calibration.
+
+    They are halves of those to tasks `drawn` from `data` that are like this one; or, without data,
+    both are those of the support set about itself.
+
+    Args:
+        album: `kmeta.few_shot.album.Album` of the learner.
+        support: `kmeta.few_shot.support_set.SupportSet`.
+    """
+    if data is None:
+        groups = that_can_be_told(support.groups, support.labels)
+        found = classes(album.learner, support.items, support.labels, groups)
+        return found, found
+    way, shot = len(support.class_names), int(np.median(support.counts))
+    return drawn(album, data, way, shot, episodes, seed)
+
+
 def drawn(album, data, way, shot, episodes, seed):
     """Two halves of `Answers` to random tasks with classes of `data`.
 
