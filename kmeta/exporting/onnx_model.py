@@ -82,8 +82,8 @@ def _converted(endpoint):
 
     traced = tf.function(function, autograph=False)
     signature = (*endpoint.inputs, *settings)
-    graph = traced.get_concrete_function(*signature).graph  # the one that is converted
-    with silent("tf2onnx"):
+    with silent("tf2onnx"), _inlined():
+        graph = traced.get_concrete_function(*signature).graph  # the one that is converted
         model, _ = tf2onnx.convert.from_function(
             traced,
             input_signature=signature,
@@ -92,6 +92,20 @@ def _converted(endpoint):
         )
     _hold_constants(model.graph, graph.captures)
     return model
+
+
+@contextlib.contextmanager
+def _inlined():
+    """Let functions that are traced inside consist of operations, and call no other functions.
+
+    Keras compiles convolutions of grouped channels by XLA, as a function, which ONNX has not.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def _hold_constants(graph, captures):

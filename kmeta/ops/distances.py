@@ -1,5 +1,6 @@
 """Distances and similarities between embedded queries and embedded support items or prototypes."""
 
+import keras
 from keras import ops
 
 from kmeta.episode import Tensor
@@ -49,7 +50,9 @@ def unit_vectors(x: Tensor, epsilon: float = 1e-12) -> Tensor:
         array([[0.6, 0.8]])
     """
     check_shapes(x=(x, "... features"))
-    return x * ops.rsqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + epsilon)
+    wide = _single(x)  # in half precision `epsilon` would be 0, and a vector of zeros no number
+    lengths = ops.rsqrt(ops.sum(ops.square(wide), axis=-1, keepdims=True) + epsilon)
+    return wide * lengths if wide is x else ops.cast(wide * lengths, x.dtype)
 
 
 def cosine_similarity(a: Tensor, b: Tensor, epsilon: float = 1e-12) -> Tensor:
@@ -72,7 +75,13 @@ def cosine_similarity(a: Tensor, b: Tensor, epsilon: float = 1e-12) -> Tensor:
         array([[1., 0.]])
     """
     check_shapes(a=(a, "... n features"), b=(b, "... m features"))
-    lengths = ops.rsqrt(ops.sum(ops.square(b), axis=-1) + epsilon)
-    return ops.matmul(unit_vectors(a, epsilon), ops.swapaxes(b, -1, -2)) * ops.expand_dims(
-        lengths, -2
-    )
+    wide = _single(b)
+    lengths = ops.expand_dims(ops.rsqrt(ops.sum(ops.square(wide), axis=-1) + epsilon), -2)
+    cosines = ops.matmul(unit_vectors(_single(a), epsilon), ops.swapaxes(wide, -1, -2)) * lengths
+    return cosines if wide is b else ops.cast(cosines, b.dtype)
+
+
+def _single(x):
+    """A tensor of half precision in single precision; any other as it is."""
+    is_half = keras.backend.standardize_dtype(x.dtype) in ("float16", "bfloat16")
+    return ops.cast(x, "float32") if is_half else x

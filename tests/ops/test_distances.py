@@ -1,8 +1,9 @@
+import keras
 import numpy as np
 import oracles
 import pytest
 
-from kmeta.ops.distances import cosine_similarity, squared_euclidean
+from kmeta.ops.distances import cosine_similarity, squared_euclidean, unit_vectors
 
 rng = np.random.default_rng(0)
 A, B = rng.normal(size=(3, 7, 5)), rng.normal(size=(3, 4, 5))
@@ -27,6 +28,19 @@ def test_squared_euclidean_survives_translation_in_float32():
 def test_cosine_ignores_scale_and_is_zero_for_zero_vectors():
     np.testing.assert_allclose(cosine_similarity(A * 7.0, B / 3.0), cosine_similarity(A, B))
     np.testing.assert_array_equal(cosine_similarity(np.zeros((1, 5)), B[0]), np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_has_zero_vectors_and_long_ones(dtype):
+    a = keras.ops.cast(np.concatenate([300 * A[0], np.zeros((1, 5))]), dtype)
+    b = keras.ops.cast(np.concatenate([B[0], np.zeros((1, 5))]), dtype)
+    found = cosine_similarity(a, b)
+    assert keras.backend.standardize_dtype(found.dtype) == dtype
+    expected = np.zeros((8, 5))
+    expected[:7, :4] = oracles.cosine(A[0], B[0])
+    np.testing.assert_allclose(keras.ops.cast(found, "float32"), expected, atol=0.02)
+    units = keras.ops.cast(unit_vectors(a), "float32")
+    np.testing.assert_allclose(np.linalg.norm(units, axis=-1), [1] * 7 + [0], atol=0.02)
 
 
 @pytest.mark.parametrize("function", [squared_euclidean, cosine_similarity])
