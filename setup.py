@@ -11,6 +11,7 @@ SERVER = [  # what serving/server needs besides kmeta-edge, for the tests
     "uvicorn>=0.35,<1",
     "h11>=0.16,<1",
     "msgspec>=0.19,<1",
+    "python-multipart>=0.0.20,<1",
     "prometheus-client>=0.22,<1",
 ]
 
@@ -75,6 +76,9 @@ setup(
             "tensorflow-serving-api>=2.21,<2.22",
             "nbclient>=0.10",
             "ipykernel>=6.29",
+            "openapi-spec-validator>=0.8",
+            "playwright>=1.55",
+            "axe-playwright-python>=0.1.5",
             *SERVER,
         ],
         "lint": ["ruff>=0.14", "pyright[nodejs]>=1.1.400"],

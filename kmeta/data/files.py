@@ -1,32 +1,23 @@
 """Files of a folder or a zip archive, read one by one and never unpacked to disk."""
 
 import contextlib
-import io
 import os
 import stat
-import struct
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from kmeta.edge.decoding import MAX_PIXELS, decode, is_heic
 
-from kmeta.edge.pixels import upright
+__all__ = ["LIMITS", "FileTree", "Limits", "decode", "find", "looks_like_a_picture", "places"]
 
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # whose unpacking can be bounded
 SMALL = 2**28  # bytes, which no ratio makes dangerous
 CLUTTER = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN")  # folders that systems leave
-HEIC = (b"heic", b"heix", b"heif", b"hevc", b"mif1", b"msf1")  # brands of a camera's HEIC files
 SIGNATURES = (  # what files of pictures begin with, readable ones first
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM"),
     *(b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  "),
-)
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-
-DAMAGE = (  # what Pillow raises on a damaged or excessive file
-    *(OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error),
-    Image.DecompressionBombError,
 )
 
 
@@ -44,7 +35,7 @@ class Limits(NamedTuple):
     1000000
     """
 
-    max_pixels: int = 64_000_000
+    max_pixels: int = MAX_PIXELS
     max_file_bytes: int = 64 * 2**20
     max_total_bytes: int = 8 * 2**30
     max_ratio: int = 200
@@ -151,51 +142,7 @@ class FileTree:
 def looks_like_a_picture(head):
     """Return whether the first 16 bytes of a file are those of a picture, of whatever format."""
     riff = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
-    return riff or _is_heic(head) or head.startswith(SIGNATURES)
-
-
-def decode(data, where, max_pixels=LIMITS.max_pixels):
-    """Return the PIL image in `data`, loaded, and upright as its EXIF data say.
-
-    Args:
-        data: bytes of a PNG, JPEG, GIF, BMP or WebP file, or of HEIC where pillow-heif is
-            installed.
-        where: its name, for messages.
-        max_pixels: how large it may be by its header, before anything is unpacked.
-
-    Raises:
-        ValueError: if it is none of these, damaged or too large.
-    """
-    try:
-        image = Image.open(io.BytesIO(data), formats=(*FORMATS, *_heic_formats(data)))
-        if image.width * image.height > max_pixels:
-            raise ValueError(
-                f"it has {image.width} x {image.height} pixels, more than `max_pixels`={max_pixels}"
-            )
-        image.load()
-        return upright(image)
-    except UnidentifiedImageError as error:
-        kinds = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        more = "; HEIC needs pillow-heif: pip install kmeta[heic]" if _is_heic(data) else ""
-        raise ValueError(f"Cannot read the image {where}: it is no {kinds} file{more}") from error
-    except DAMAGE as error:
-        raise ValueError(f"Cannot read the image {where}: {error}") from error
-
-
-def _is_heic(data):
-    return data[4:8] == b"ftyp" and data[8:12] in HEIC
-
-
-def _heic_formats(data):
-    """`("HEIF",)` for a HEIC file, where the optional pillow-heif is installed."""
-    if not _is_heic(data):
-        return ()
-    try:
-        import pillow_heif  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return ()
-    pillow_heif.register_heif_opener()
-    return ("HEIF",)
+    return riff or is_heic(head) or head.startswith(SIGNATURES)
 
 
 def find(names, data_dir, folder):

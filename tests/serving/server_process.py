@@ -13,7 +13,7 @@ import numpy as np
 SERVING = pathlib.Path(__file__).parents[2] / "serving"
 ALONE = """
 import sys
-for name in ("kmeta", "keras", "tensorflow", "onnx", "PIL"):
+for name in ("kmeta", "keras", "tensorflow", "onnx"):
     sys.modules[name] = None
 from kmeta_server.cli import main
 sys.exit(main(sys.argv[1:]))

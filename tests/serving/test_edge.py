@@ -557,7 +557,10 @@ def test_mistakes_on_the_command_line(bundle, tmp_path):
     for arguments, text in (
         (["bench", tmp_path / "none"], "kmeta-edge: error: Expected the folder of a bundle"),
         (["check", tmp_path / "none"], "error: Expected the folder of a bundle"),
-        (["predict", bundle, "x.png"], "needs Pillow: pip install kmeta-edge[pictures]"),
+        (
+            ["predict", bundle, bundle / "manifest.json"],
+            "needs Pillow: pip install kmeta-edge[pictures]",
+        ),
         (["predict", bundle, "x.png", "--threshold", "2"], "expected a number from 0 to 1"),
         (["bench", bundle, "--runs", "0"], "expected a whole number of at least 1"),
     ):

@@ -1,11 +1,11 @@
 """A classifier that learns new classes where it is deployed."""
 
+import copy
 import pathlib
-import unicodedata
 
 import numpy as np
 
-from . import bundle, onnx_file, place, sample, scoring, state
+from . import bundle, names, onnx_file, place, sample, scoring, state
 from .images import to_float
 from .manifest import is_probability
 from .models import Models
@@ -82,16 +82,16 @@ class FewShotClassifier:
 
     def _check_classes(self):
         """Raise ValueError unless names, outputs and state are of the same classes."""
-        wrong, names = None, self.class_names
+        wrong, found = None, self.class_names
         if self._state is not None:
             try:
                 way = state.way(self._state)
             except ValueError as error:
                 wrong = f"of state.npz {error}"
             else:
-                if way != len(names):
-                    wrong = f"state.npz has {way} classes, manifest.json names {len(names)}"
-        if not wrong and self._own_model and self._models.class_names() != names:
+                if way != len(found):
+                    wrong = f"state.npz has {way} classes, manifest.json names {len(found)}"
+        if not wrong and self._own_model and self._models.class_names() != found:
             wrong = "the class names in manifest.json are not those in classifier.onnx"
         if wrong:
             raise ValueError(f"The bundle '{self.path}' is damaged: {wrong}")
@@ -145,7 +145,7 @@ class FewShotClassifier:
     def _request(self, images):
         if self._own_model:
             return "serving_default", {"images": images}
-        return "classify", {"queries": images, **self._known()}
+        return "classify", {"queries": images, **self.known()}
 
     def run(self, signature, given):
         """Outputs of a signature, arrays by name, for inputs by name, see `signatures`.
@@ -171,8 +171,8 @@ class FewShotClassifier:
         image is of a known class at all where the bundle can tell.
         """
         probabilities, scores = self._run(images, "probabilities", "score")
-        names, unknown = self.class_names, self.unknown
-        labels = scoring.labels(probabilities, scores, names, self.threshold, unknown)
+        known, unknown = self.class_names, self.unknown
+        labels = scoring.labels(probabilities, scores, known, self.threshold, unknown)
         return probabilities, labels, scores.tolist()
 
     def add_class(self, name, images):
@@ -188,20 +188,12 @@ class FewShotClassifier:
             ValueError: if the name or the images are wrong, or the learner cannot learn classes
                 after its export.
         """
-        if not isinstance(name, str) or not name or name == self.unknown:
-            raise ValueError(
-                f"Argument `name` must be a text other than '{self.unknown}'. Received: {name!r}"
-            )
-        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-            raise ValueError(
-                "Argument `name` must be a text without control characters and surrogates. "
-                f"Received: {name!r}"
-            )
+        names.check("name", name, self.unknown)
         if name in self.class_names:
             raise ValueError(
                 f"Argument `name` must be a new class. Received: {name!r}, a known one"
             )
-        known, images = self._known(), to_float(images, "images", self.image_shape)
+        known, images = self.known(), to_float(images, "images", self.image_shape)
         support = {"support_images": images, "support_labels": np.zeros(len(images), "int64")}
         added = self._models.run("adapt", support)
         self._replace(state.with_class(known, added, len(self.class_names)), [name])
@@ -219,15 +211,43 @@ class FewShotClassifier:
         if len(self.class_names) == 2:
             raise ValueError("Two classes must remain: add another one first")
         index = self.class_names.index(name)
-        kept = state.without_class(self._known(), index)
+        kept = state.without_class(self.known(), index)
         del self.class_names[index]
         self._replace(kept, [])
 
-    def _replace(self, new_state, names):
+    def _replace(self, new_state, added):
         self._state, self._own_model = new_state, False
-        self.class_names.extend(names)
+        self.class_names.extend(added)
 
-    def _known(self):
+    def with_classes(self, class_names, known):
+        """Another classifier, by the same network, of the classes of a state.
+
+        Args:
+            class_names: of the classes, in their order.
+            known: arrays by name, as those of `known`, or of several results of the signature
+                `adapt` joined.
+
+        Raises:
+            ValueError: if a name is wrong or there twice, or the state is not of so many classes.
+        """
+        names.check_all(class_names, self.unknown)
+        state.check(known, self.known(), len(class_names))
+        found = copy.copy(self)
+        found.class_names = []
+        found._replace(known, class_names)
+        return found
+
+    @property
+    def light_background(self):
+        """Whether pictures are bright at their rims, judged by the bundle's sample."""
+        return sample.light_background(self._sample["images"])
+
+    def known(self):
+        """The state of the present classes, arrays by name, which `classify` takes.
+
+        Raises:
+            ValueError: if classes are fixed.
+        """
         if self._state is None:
             raise ValueError(
                 "This bundle's classes are fixed: its learner adapts by training, which needs "

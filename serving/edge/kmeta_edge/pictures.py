@@ -1,4 +1,4 @@
-"""Picture files as arrays, by the rules of kmeta; needs Pillow."""
+"""Pictures as arrays that a bundle takes, by the rules of kmeta; needs Pillow."""
 
 from pathlib import Path
 
@@ -15,25 +15,30 @@ def read(paths, image_shape, invert=False, crop=None):
         ImportError: if Pillow is not installed.
         ValueError: if a file is absent or no picture, or images are none that a picture can be.
     """
+    for path in paths:
+        if not Path(path).is_file():
+            raise ValueError(f"No such picture: {path}")
+    files = ((str(path), Path(path).read_bytes()) for path in paths)
+    return prepared(files, image_shape, invert, crop)
+
+
+def prepared(files, image_shape, invert=False, crop=None, **limits):
+    """As `read`, of pairs of a name and the bytes of a file; `limits` are those of
+    `kmeta_edge.decoding.decode`."""
     try:
-        from PIL import Image
+        from .decoding import decode
+        from .pixels import fitted, plain
     except ImportError as error:
         raise ImportError(
             "Reading pictures needs Pillow: pip install kmeta-edge[pictures]"
         ) from error
-    from .pixels import fitted, plain, upright
-
-    if len(image_shape) != 3 or image_shape[-1] not in (1, 3):
+    if not are_pictures(image_shape):
         raise ValueError(f"The bundle classifies arrays of the shape {image_shape}, no pictures")
-    found = []
-    for path in paths:
-        if not Path(path).is_file():
-            raise ValueError(f"No such picture: {path}")
-        try:
-            with Image.open(path, formats=("PNG", "JPEG", "GIF", "BMP", "WEBP")) as file:
-                file.load()
-                found.append(fitted(plain(upright(file)), tuple(image_shape), crop))
-        except Exception as error:  # Pillow raises many kinds on damaged files
-            raise ValueError(f"Cannot read the picture {path}") from error
-    images = np.stack(found)
-    return 1 - images if invert else images
+    shape = tuple(image_shape)
+    images = [fitted(plain(decode(data, name, **limits)), shape, crop) for name, data in files]
+    return 1 - np.stack(images) if invert else np.stack(images)
+
+
+def are_pictures(image_shape):
+    """Whether images of a shape are what pictures can become: `[height, width, 1 or 3]`."""
+    return len(image_shape) == 3 and image_shape[-1] in (1, 3)

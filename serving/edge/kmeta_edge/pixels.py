@@ -48,8 +48,9 @@ def fitted(image, image_shape, crop=None):
     crop: None takes the whole picture, without regard to its proportions; a share from 0 to 1 keeps
         these, and takes so much of the picture's shorter side, in its middle.
     """
-    array = np.asarray(image.convert("L" if image_shape[2] == 1 else "RGB"))
-    return resized(array.reshape(*array.shape[:2], -1), image_shape, crop)
+    image = image.convert("L" if image_shape[2] == 1 else "RGB")
+    planes = (image.getchannel(band).convert("F") for band in image.getbands())
+    return _stacked(planes, (image.height, image.width), image_shape, crop)
 
 
 def resized(array, image_shape, crop=None):
@@ -58,13 +59,18 @@ def resized(array, image_shape, crop=None):
     With `scale = crop * min(h / height, w / width)` pixels of the picture for one of the image, the
     part taken is `height * scale` by `width * scale` in the middle.
     """
+    planes = (Image.fromarray(part.astype(np.float32)) for part in np.moveaxis(array, -1, 0))
+    return _stacked(planes, array.shape[:2], image_shape, crop)
+
+
+def _stacked(planes, shape, image_shape, crop):
+    """Images of mode "F", made one by one since each takes much memory, as one image."""
     height, width, _ = image_shape
-    box = middle(array.shape, image_shape, crop)
-    if array.shape != tuple(image_shape) or crop is not None:
-        parts = [Image.fromarray(part.astype(np.float32)) for part in np.moveaxis(array, -1, 0)]
-        parts = [part.resize((width, height), Image.Resampling.LANCZOS, box) for part in parts]
-        array = np.stack([np.asarray(part) for part in parts], axis=-1).clip(0, 255)
-    return array.astype(np.float32) / np.float32(255)
+    if tuple(shape) != (height, width) or crop is not None:
+        box, lanczos = middle(shape, image_shape, crop), Image.Resampling.LANCZOS
+        planes = (plane.resize((width, height), lanczos, box) for plane in planes)
+    pixels = np.stack([np.asarray(plane) for plane in planes], axis=-1)
+    return pixels.clip(0, 255) / np.float32(255)
 
 
 def middle(shape, image_shape, crop):

@@ -34,3 +34,10 @@ def outputs(stored, signature):
         return {"probabilities": stored["probabilities"]}
     prefix = f"{signature}/"
     return {n.removeprefix(prefix): x for n, x in stored.items() if n.startswith(prefix)}
+
+
+def light_background(images):
+    """Whether the images of a sample are bright at their rims; `[n, height, width, channels]`."""
+    images = to_float(images, "images")
+    rims = images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]
+    return float(np.mean([rim.mean() for rim in rims])) > 0.5

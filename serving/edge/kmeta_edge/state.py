@@ -27,6 +27,24 @@ def way(state):
     return len(found)
 
 
+def check(state, like, ways):
+    """Raise ValueError unless a state is of `ways` classes, and of the kind of another state."""
+    kinds, wanted = (
+        {name: (rows.dtype.name, rows.shape[1:]) for name, rows in sorted(one.items())}
+        for one in (state, like)
+    )
+    if kinds != wanted:
+        raise ValueError(
+            f"A state of this bundle has rows of dtype and shape {wanted}. Received: {kinds}"
+        )
+    try:
+        found = way(state)
+    except ValueError as error:
+        raise ValueError(f"This is no state: {error}") from error
+    if found != ways:
+        raise ValueError(f"The state must be of {ways} classes. Received: {found} classes")
+
+
 def with_class(state, added, way):
     """The state of `way` classes and one more; `added` is the state of that class alone."""
     return {

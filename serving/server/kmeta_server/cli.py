@@ -63,6 +63,13 @@ def add_options(parser):
         help="most pixels of an input, images x height x width (default: %(default)s)",
     )
     parser.add_argument(
+        "--max-picture-pixels",
+        type=_count,
+        default=DEFAULTS.max_picture_pixels,
+        metavar="N",
+        help="most pixels of a picture that comes as a file (default: %(default)s)",
+    )
+    parser.add_argument(
         "--workers",
         type=_count,
         default=os.cpu_count() or 1,
@@ -98,6 +105,11 @@ def add_options(parser):
         metavar="S",
         help="between two looks for new versions (default: %(default)s)",
     )
+    parser.add_argument(
+        "--allow-export",
+        action="store_true",
+        help="let the page download bundles with the classes that were taught there",
+    )
 
 
 def run(parsed):
@@ -118,12 +130,14 @@ def run(parsed):
         max_request_bytes=int(parsed.max_request_mb * 2**20),
         max_bodies_bytes=int(parsed.max_bodies_mb * 2**20),
         max_pixels=parsed.max_pixels,
+        max_picture_pixels=parsed.max_picture_pixels,
         max_images=parsed.max_images,
         workers=parsed.workers,
         threads=parsed.threads,
         batch_size=parsed.batch_size,
         batch_delay=parsed.batch_delay / 1000,
         reload_seconds=parsed.reload_seconds,
+        allow_export=parsed.allow_export,
     )
     serve(parsed.bundles, parsed.models_dir, settings)
 

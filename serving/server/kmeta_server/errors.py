@@ -1,4 +1,7 @@
-"""What a client is told when a request cannot be answered."""
+"""What a client is told: JSON, and errors where a request cannot be answered."""
+
+import msgspec
+from starlette.responses import Response
 
 
 class RequestError(Exception):
@@ -12,3 +15,8 @@ class RequestError(Exception):
 def wrong(text, received):
     """A request that is wrong in itself: what was expected, and what came instead."""
     return RequestError(400, f"{text}. Received: {received}")
+
+
+def as_json(content, status=200):
+    """A response."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")

@@ -152,13 +152,7 @@ def response(request, model, version, outputs, datatypes):
     Raises:
         RequestError: if the request wants an output that is not there, or if one is not finite.
     """
-    infinite = [
-        name
-        for name, value in outputs.items()
-        if value.dtype.kind == "f" and not np.isfinite(value).all()
-    ]
-    if infinite:
-        raise wrong("Inputs must give finite outputs", f"NaN or infinity in {', '.join(infinite)}")
+    check_finite(outputs)
     wanted = request.outputs or [OutputTensor(name) for name in outputs]
     unasked = (request.parameters or {}).get("binary_data_output", False)
     tensors, tail = [], []
@@ -185,6 +179,17 @@ def response(request, model, version, outputs, datatypes):
         return head, {"Content-Type": "application/json"}
     headers = {"Content-Type": "application/octet-stream", BINARY_HEADER: str(len(head))}
     return b"".join([head, *tail]), headers
+
+
+def check_finite(outputs):
+    """Raise RequestError if an array, of those by name, holds NaN or infinity."""
+    infinite = [
+        name
+        for name, value in outputs.items()
+        if value.dtype.kind == "f" and not np.isfinite(value).all()
+    ]
+    if infinite:
+        raise wrong("Inputs must give finite outputs", f"NaN or infinity in {', '.join(infinite)}")
 
 
 def _bytes(value):

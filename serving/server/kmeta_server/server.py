@@ -33,13 +33,14 @@ def serve(bundles, models_dir, settings):
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn repeats it when it is done
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    for name in ("uvicorn", "python_multipart"):  # which tell of every odd client
+        logging.getLogger(name).setLevel(logging.ERROR)
     _return_memory()
     metrics = Metrics()
     with _listen(settings.host, settings.port) as listening:
         repository = Repository(bundles, models_dir, settings, metrics)
         host, port = listening.getsockname()[:2]
-        print(f"http://{f'[{host}]' if ':' in host else host}:{port}/v2", flush=True)
+        print(f"http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
         config = uvicorn.Config(
             make_app(
                 repository, settings._replace(hosts=(*settings.hosts, settings.host)), metrics

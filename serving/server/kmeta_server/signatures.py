@@ -48,6 +48,11 @@ class Signature:
         described = classifier.signatures[name]
         self.inputs, self.outputs = map(_tensors, (described["inputs"], described["outputs"]))
 
+    @property
+    def datatypes(self):
+        """Of inputs and outputs by name, as the protocol calls them."""
+        return {name: x.datatype for name, x in {**self.inputs, **self.outputs}.items()}
+
     def read(self, request, binary):
         """The checked inputs of a request, arrays by name.
 

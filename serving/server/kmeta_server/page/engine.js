@@ -1,0 +1,86 @@
+/** What computes: here the server. A folder for static hosts has `onnx.js` in this place.
+ *
+ * A bundle is `{name, version, classNames, unknown, shape, most, canGrow, lightBackground}`.
+ */
+
+import { LENGTH, decoded, encoded } from "./tensors.js";
+
+const SIGNATURES = ["serving_raw", "embed", "adapt", "classify", "episode"];
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch {
+    throw new Error("The server does not answer. Is it still running?");
+  }
+  if (!response.ok) {
+    const { error } = await response.json().catch(() => ({}));
+    throw new Error(error ?? `The server answered with status ${response.status}.`);
+  }
+  return response;
+}
+
+const model = (name) => `v2/models/${encodeURIComponent(name)}`;
+const post = (path, { body, headers }) => ask(path, { method: "POST", body, headers });
+
+/** How large a picture may be, and whether bundles can be downloaded. */
+export async function limits() {
+  const { parameters } = await (await ask("v2")).json();
+  return {
+    bytes: parameters.max_request_bytes,
+    pixels: parameters.max_picture_pixels,
+    canExport: parameters.allow_export,
+  };
+}
+
+/** The names of the bundles that are served. */
+export async function bundles() {
+  const index = await (await ask("v2/repository/index", { method: "POST" })).json();
+  const names = new Set(index.map(({ name }) => name));
+  return [...names].filter((name) => (
+    !SIGNATURES.some((end) => name.endsWith(`.${end}`) && names.has(name.slice(0, -end.length - 1)))));
+}
+
+/** The bundle of a name. */
+export async function open(name) {
+  const { versions, inputs, parameters } = await (await ask(model(name))).json();
+  return {
+    name,
+    version: versions[0],
+    classNames: parameters.class_names,
+    unknown: parameters.unknown,
+    shape: inputs[0].shape.slice(1),
+    most: parameters.most_pictures,
+    canGrow: parameters.can_grow,
+    lightBackground: parameters.light_background,
+  };
+}
+
+/** A picture's file as the model sees it, a Float32Array. */
+export async function prepare(bundle, file, invert) {
+  const form = new FormData();
+  form.append("pictures", file, file.name);
+  const path = `${model(bundle.name)}/prepare?invert=${invert}`;
+  const response = await ask(path, { method: "POST", body: form });
+  const length = Number(response.headers.get(LENGTH)), bytes = await response.arrayBuffer();
+  const head = JSON.parse(new TextDecoder().decode(bytes.slice(0, length)));
+  return decoded(head, bytes.slice(length)).images.data;
+}
+
+/** Outputs of a signature, tensors by name. */
+export async function run(bundle, signature, inputs) {
+  const name = signature === "serving_default" ? bundle.name : `${bundle.name}.${signature}`;
+  return decoded(await (await post(`${model(name)}/infer`, encoded(inputs))).json());
+}
+
+/** What is known of the bundle's classes, tensors by name. */
+export async function state(bundle) {
+  return decoded(await (await ask(`${model(bundle.name)}/state`)).json());
+}
+
+/** A bundle of other classes, a zip archive. */
+export async function pack(bundle, classNames, known) {
+  const request = encoded(known, { class_names: classNames });
+  return (await post(`${model(bundle.name)}/bundle`, request)).blob();
+}
