@@ -2,6 +2,7 @@
 
 from kmeta_edge import pictures
 from python_multipart.exceptions import FormParserError
+from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from kmeta_server.errors import RequestError, wrong
@@ -30,7 +31,8 @@ async def files(request, body, most):
     except (MultiPartException, FormParserError) as error:
         raise RequestError(400, f"The form cannot be read: {error}") from error
     try:
-        return [(part.filename[:_LONGEST], await part.read()) for _, part in form.multi_items()]
+        uploads = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+        return [((part.filename or "")[:_LONGEST], await part.read()) for part in uploads]
     finally:
         await form.close()
 
