@@ -21,6 +21,7 @@ SMALLEST = {  # of each family, with the shortest side that it takes
     "ResNet50": 32,
     "ResNet50V2": 32,
     "VGG16": 32,
+    "VGG19": 32,
     "Xception": 71,
 }
 
