@@ -49,6 +49,7 @@ setup(
     ],
     packages=find_packages(include=["kmeta", "kmeta.*"]),
     package_data={
+        "kmeta": ["py.typed"],
         "kmeta.data": ["*.json", "*.npz"],
         "kmeta.weights": ["*.json", "*.keras", "*.npz", "NOTICE"],
     },

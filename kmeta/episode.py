@@ -37,7 +37,7 @@ class Episode(NamedTuple):
     query_x: Any
 
     @property
-    def image_shape(self) -> tuple:
+    def image_shape(self) -> tuple[Any, ...]:
         """Shape of one image, of arrays as well as of their shapes."""
         return _shape(self.query_x)[2:]
 
@@ -56,7 +56,7 @@ class Pairs(NamedTuple):
     second: Any
 
     @property
-    def image_shape(self) -> tuple:
+    def image_shape(self) -> tuple[Any, ...]:
         """Shape of one image, of arrays as well as of their shapes."""
         return _shape(self.first)[1:]
 
@@ -77,7 +77,7 @@ class Sequence(NamedTuple):
     previous_y: Any
 
     @property
-    def image_shape(self) -> tuple:
+    def image_shape(self) -> tuple[Any, ...]:
         """Shape of one image, of arrays as well as of their shapes."""
         return _shape(self.x)[2:]
 

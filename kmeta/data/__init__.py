@@ -7,8 +7,20 @@ import difflib
 import functools
 import importlib
 import inspect
+import os
+from typing import TYPE_CHECKING, Any
 
 from kmeta import lazy
+
+if TYPE_CHECKING:  # what type checkers see of the names that load on first use
+    from kmeta.data.dataset import Dataset as Dataset
+    from kmeta.data.dataset import from_arrays as from_arrays
+    from kmeta.data.directory import from_directory as from_directory
+    from kmeta.data.episodes import Episodes as Episodes
+    from kmeta.data.files import Limits as Limits
+    from kmeta.data.pairs import VerificationPairs as VerificationPairs
+    from kmeta.data.sequences import SequenceEpisodes as SequenceEpisodes
+    from kmeta.data.sinusoid import SinusoidEpisodes as SinusoidEpisodes
 
 _HOMES = {
     "Dataset": "dataset",
@@ -30,7 +42,9 @@ SOURCES = {  # names of sets, and the modules that load them
 }
 
 
-def load(name, split, data_dir=None, **options):
+def load(
+    name: str, split: str, data_dir: str | os.PathLike[str] | None = None, **options: Any
+) -> "Dataset":
     """Return one split of a named data set as a `Dataset`.
 
     Args:

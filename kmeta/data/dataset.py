@@ -1,10 +1,12 @@
 """Labelled images in memory: what every data source returns and every sampler reads."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeta.data.labels import ordered_names, plain_labels
 
@@ -36,10 +38,10 @@ class Dataset:
 
     images: np.ndarray
     labels: np.ndarray
-    class_names: tuple
+    class_names: tuple[str, ...]
     name: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_images(self.images)
         _check_labels(self.labels, len(self.images))
         object.__setattr__(self, "labels", self.labels.astype(np.int64))
@@ -60,7 +62,7 @@ class Dataset:
             )
 
     @cached_property
-    def counts(self):
+    def counts(self) -> np.ndarray:
         """Images of each class: int `[classes]`."""
         return np.bincount(self.labels, minlength=len(self.class_names))
 
@@ -69,7 +71,7 @@ class Dataset:
         return np.argsort(self.labels, kind="stable")
 
     @cached_property
-    def sha256(self):
+    def sha256(self) -> str:
         """Hash of the pixels, labels and class names, as hexadecimal digits."""
         digest = hashlib.sha256(repr((self.images.shape, self.images.dtype.str)).encode())
         digest.update("\n".join(self.class_names).encode())
@@ -77,12 +79,12 @@ class Dataset:
         digest.update(np.ascontiguousarray(self.images).data)
         return digest.hexdigest()
 
-    def indices_of(self, label):
+    def indices_of(self, label: int) -> np.ndarray:
         """Return where the images of class `label` are, in their order: int `[count]`."""
         start = int(self.counts[:label].sum())
         return self._order[start : start + self.counts[label]]
 
-    def subset(self, classes, name=None):
+    def subset(self, classes: Sequence[str | int], name: str | None = None) -> "Dataset":
         """Return the `Dataset` of some classes only, given as class names or as labels.
 
         Labels are numbered anew from 0, in order of class name.
@@ -115,7 +117,7 @@ class Dataset:
             f"below {len(self.class_names)}. Received: {item!r}"
         )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
     def __repr__(self):
@@ -125,7 +127,9 @@ class Dataset:
         )
 
 
-def from_arrays(x, y, class_names=None, name="arrays"):
+def from_arrays(
+    x: ArrayLike, y: ArrayLike, class_names: Sequence[str] | None = None, name: str = "arrays"
+) -> Dataset:
     """Return a `Dataset` of arrays in memory.
 
     Args:

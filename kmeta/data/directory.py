@@ -1,14 +1,15 @@
 """A user's own pictures: a folder, or a zip archive, with one sub-folder a class."""
 
+import os
 import warnings
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kmeta.checks import one_of, true_or_false
 from kmeta.data.dataset import Dataset
-from kmeta.data.files import LIMITS, FileTree, decode, looks_like_a_picture
+from kmeta.data.files import LIMITS, FileTree, Limits, decode, looks_like_a_picture
 from kmeta.data.pixels import plain, side_lengths, stack, to_array
 
 READABLE = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp")
@@ -17,7 +18,14 @@ CLUTTER = ("thumbs.db", "desktop.ini")  # files that Windows leaves
 UNREADABLE = (".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".svg", ".ppm", ".pgm")
 
 
-def from_directory(path, size=None, channels=None, name=None, skip_unreadable=False, limits=LIMITS):
+def from_directory(
+    path: str | os.PathLike[str],
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    name: str | None = None,
+    skip_unreadable: bool = False,
+    limits: Limits = LIMITS,
+) -> Dataset:
     """Return the `Dataset` of a folder or ".zip" archive that has one sub-folder for each class.
 
     PNG, JPEG, GIF (first frame), BMP and WebP are read, whatever their names end in, and HEIC where
@@ -53,11 +61,11 @@ def from_directory(path, size=None, channels=None, name=None, skip_unreadable=Fa
     >>> from_directory("pets", size=32)
     Dataset('pets', 2 images of (32, 32, 3) uint8, 2 classes)
     """
-    size = side_lengths(size)
+    sides = side_lengths(size)
     one_of("channels", channels, (None, 1, 3))
     skip_unreadable = true_or_false("skip_unreadable", skip_unreadable)
     found = read_classes(
-        path, lambda image: to_array(image, size, channels), skip_unreadable, limits
+        path, lambda image: to_array(image, sides, channels), skip_unreadable, limits
     )
     title = Path(path).resolve().name.removesuffix(".zip") if name is None else name
     images = stack(found.pictures, found.files)
@@ -89,10 +97,10 @@ def pictures_below(tree):
 class Pictures(NamedTuple):
     """Pictures of a folder: what each was made into, its label and its file; and class names."""
 
-    pictures: list
-    labels: list
-    files: list
-    class_names: tuple
+    pictures: list[Any]
+    labels: list[int]
+    files: list[str]
+    class_names: tuple[str, ...]
 
 
 def read_classes(path, convert, skip_unreadable=False, limits=LIMITS, progress=None):

@@ -1,6 +1,7 @@
 """Few-shot episodes of a `Dataset`, ready for `fit`, `evaluate` and `predict`."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -65,17 +66,17 @@ class Episodes(EpisodeStream):
 
     def __init__(
         self,
-        dataset,
-        way=5,
-        shot=1,
-        query=15,
-        tasks_per_step=1,
-        steps=100,
-        seed=0,
-        rotations=False,
-        distortions=False,
-        **kwargs,
-    ):
+        dataset: Dataset,
+        way: int = 5,
+        shot: int | tuple[int, int] = 1,
+        query: int = 15,
+        tasks_per_step: int = 1,
+        steps: int = 100,
+        seed: int = 0,
+        rotations: bool = False,
+        distortions: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(tasks_per_step, steps, seed, **kwargs)
         if not isinstance(dataset, Dataset):
             raise ValueError(
@@ -105,7 +106,7 @@ class Episodes(EpisodeStream):
         self.query = self.sampler.query
         self.rotations = self.sampler.rotations
 
-    def draw_tasks(self, first):
+    def draw_tasks(self, first: int) -> tuple[Any, np.ndarray]:
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
         draw = self.sampler.draw(first, self.tasks_per_step)
         where = np.concatenate([draw.support, draw.query], axis=1)
@@ -115,7 +116,7 @@ class Episodes(EpisodeStream):
         support_y = np.eye(self.way + 1, self.way, dtype=np.float32)[draw.support_labels]
         return Episode(Support(support_x, support_y), query_x), draw.query_labels.astype(np.int32)
 
-    def class_names_of(self, index):
+    def class_names_of(self, index: int) -> list[tuple[str, ...]]:
         """Return the class names of item `index`'s labels: one tuple of `way` for each task.
 
         A class turned by 90 degrees has "@90" after its name.
@@ -123,7 +124,7 @@ class Episodes(EpisodeStream):
         classes = self.sampler.draw(self.first_task(index), self.tasks_per_step).classes
         return [tuple(self._name(number) for number in task) for task in classes]
 
-    def manifest(self):
+    def manifest(self) -> dict[str, Any]:
         """Return what identifies the episodes of the first pass (epoch 0), as plain values.
 
         `episodes_sha256` hashes the drawn classes and images, `data_sha256` the data, so that two

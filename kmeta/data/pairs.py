@@ -1,6 +1,6 @@
 """Pairs of images for verification (Koch, Zemel & Salakhutdinov 2015, section 4.2)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,15 +64,15 @@ class VerificationPairs(EpisodeStream):
 
     def __init__(
         self,
-        dataset,
-        batch_size=128,
-        steps=100,
-        seed=0,
-        distortions=False,
-        rotations=False,
-        within_groups=False,
-        **kwargs,
-    ):
+        dataset: Dataset,
+        batch_size: int = 128,
+        steps: int = 100,
+        seed: int = 0,
+        distortions: bool = False,
+        rotations: bool = False,
+        within_groups: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(whole_number("batch_size", batch_size), steps, seed, **kwargs)
         if not isinstance(dataset, Dataset):
             raise ValueError(
@@ -92,7 +92,7 @@ class VerificationPairs(EpisodeStream):
         self._sizes = np.bincount(group_of)
         self._check()
 
-    def draw_tasks(self, first):
+    def draw_tasks(self, first: int) -> tuple[Pairs, np.ndarray]:
         """Return the element of pairs `first`, ..., `first + batch_size - 1`."""
         draw = self.draw(first, self.batch_size)
         images = np.stack(
@@ -103,7 +103,7 @@ class VerificationPairs(EpisodeStream):
         )
         return Pairs(*images), draw.same.astype(np.int32)
 
-    def draw(self, first, pairs):
+    def draw(self, first: int, pairs: int) -> PairDraw:
         """Return the `PairDraw` of pairs `first`, ..., `first + pairs - 1`."""
         size = CHOICES + 2 * NUMBERS * self.distortions
         numbers = random_rows(self.seed, first, pairs, size)

@@ -1,8 +1,11 @@
 """Sequences of labelled images whose labels come one step late (Santoro et al. 2016, section 2)."""
 
+from typing import Any
+
 import numpy as np
 
 from kmeta.checks import one_of, whole_number
+from kmeta.data.dataset import Dataset
 from kmeta.data.distortions import draw_turn_and_shift
 from kmeta.data.episodes import Episodes
 from kmeta.data.sampler import pick, random_rows
@@ -52,17 +55,17 @@ class SequenceEpisodes(Episodes):
 
     def __init__(
         self,
-        dataset,
-        way=5,
-        instances=10,
-        tasks_per_step=16,
-        steps=100,
-        seed=0,
-        rotations=False,
-        labels="one_hot",
-        distortions=False,
-        **kwargs,
-    ):
+        dataset: Dataset,
+        way: int = 5,
+        instances: int = 10,
+        tasks_per_step: int = 16,
+        steps: int = 100,
+        seed: int = 0,
+        rotations: bool = False,
+        labels: str = "one_hot",
+        distortions: bool = False,
+        **kwargs: Any,
+    ) -> None:
         instances = whole_number("instances", instances)
         tasks = (tasks_per_step, steps, seed, rotations, distortions)
         super().__init__(dataset, way, instances, 0, *tasks, **kwargs)
@@ -74,7 +77,7 @@ class SequenceEpisodes(Episodes):
                 f"Received: way={way}"
             )
 
-    def draw_tasks(self, first):
+    def draw_tasks(self, first: int) -> tuple[Any, np.ndarray]:
         draw = self.sampler.draw(first, self.tasks_per_step)
         x = self._pictures(draw.support, draw.support_labels, draw.classes, first)
         y = draw.support_labels
@@ -88,6 +91,6 @@ class SequenceEpisodes(Episodes):
         previous_y = np.concatenate([np.zeros_like(shown[:, :1]), shown[:, :-1]], axis=1)
         return Sequence(x, previous_y), y.astype(np.int32)
 
-    def manifest(self):
+    def manifest(self) -> dict[str, Any]:
         """Return what identifies the sequences; `shot` counts instances. See `Episodes`."""
         return {**super().manifest(), "labels": self.labels}

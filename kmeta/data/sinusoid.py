@@ -1,5 +1,7 @@
 """Sine waves: the regression tasks of Finn et al. (2017), section 5.1."""
 
+from typing import Any
+
 import numpy as np
 
 from kmeta.checks import whole_number
@@ -39,12 +41,20 @@ class SinusoidEpisodes(EpisodeStream):
     True
     """
 
-    def __init__(self, shot=10, query=10, tasks_per_step=25, steps=100, seed=0, **kwargs):
+    def __init__(
+        self,
+        shot: int = 10,
+        query: int = 10,
+        tasks_per_step: int = 25,
+        steps: int = 100,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(tasks_per_step, steps, seed, **kwargs)
         self.shot = whole_number("shot", shot)
         self.query = whole_number("query", query)
 
-    def draw_tasks(self, first):
+    def draw_tasks(self, first: int) -> tuple[Episode, np.ndarray]:
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
         waves, x = self._numbers(first)
         y = waves[:, :1] * np.sin(x - waves[:, 1:])
@@ -52,7 +62,7 @@ class SinusoidEpisodes(EpisodeStream):
         shot = self.shot
         return Episode(Support(x[:, :shot], y[:, :shot]), x[:, shot:]), y[:, shot:]
 
-    def waves(self, index):
+    def waves(self, index: int) -> np.ndarray:
         """Return amplitude and phase of the tasks of item `index`: float64 `[tasks, 2]`."""
         return self._numbers(self.first_task(index))[0]
 

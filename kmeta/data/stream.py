@@ -1,5 +1,8 @@
 """What all sources of episodes share: numbered items, epochs, tf.data."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import keras
 
 from kmeta.checks import seed_number, whole_number
@@ -29,7 +32,9 @@ class EpisodeStream(keras.utils.PyDataset):
         ValueError: if an argument is of the wrong kind.
     """
 
-    def __init__(self, tasks_per_step=1, steps=100, seed=0, **kwargs):
+    def __init__(
+        self, tasks_per_step: int = 1, steps: int = 100, seed: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.tasks_per_step = whole_number("tasks_per_step", tasks_per_step)
         self.steps = whole_number("steps", steps)
@@ -37,17 +42,17 @@ class EpisodeStream(keras.utils.PyDataset):
         self.epoch = 0
         self._begun = False
 
-    def draw_tasks(self, first):
+    def draw_tasks(self, first: int) -> tuple[Any, Any]:
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
         raise NotImplementedError
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.steps
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
         return self.draw_tasks(self.first_task(index))
 
-    def first_task(self, index):
+    def first_task(self, index: int) -> int:
         """Return the number of the first task in item `index` of this epoch.
 
         Raises:
@@ -58,15 +63,15 @@ class EpisodeStream(keras.utils.PyDataset):
             raise IndexError(f"Index must be in 0..{self.steps - 1}. Received: {index}")
         return (self.epoch * self.steps + int(place)) * self.tasks_per_step
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
         for index in range(self.steps):
             yield self[index]
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         """Keras: an epoch of `fit`, `evaluate` or `predict` begins."""
         self._begun = True
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Move on to the next epoch's tasks, if an epoch had begun.
 
         Keras calls this once more before the first epoch, and before every validation.
@@ -74,7 +79,7 @@ class EpisodeStream(keras.utils.PyDataset):
         self.epoch += self._begun
         self._begun = False
 
-    def as_dataset(self):
+    def as_dataset(self) -> Any:
         """Return one pass as `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.
 
         It has `steps` elements and gives those of the current `epoch` in every pass; it does not

@@ -4,7 +4,26 @@ unknown classes, the official one-shot runs of Omniglot.
 Names load on first use: `import kmeta.evaluation` imports neither Keras nor TensorFlow.
 """
 
+from typing import TYPE_CHECKING
+
 from kmeta import lazy
+
+if TYPE_CHECKING:  # what type checkers see of the names that load on first use
+    from kmeta.evaluation.calibration import Reliability as Reliability
+    from kmeta.evaluation.calibration import (
+        expected_calibration_error as expected_calibration_error,
+    )
+    from kmeta.evaluation.calibration import reliability as reliability
+    from kmeta.evaluation.confusion import confusion_matrix as confusion_matrix
+    from kmeta.evaluation.confusion import confusion_over_episodes as confusion_over_episodes
+    from kmeta.evaluation.intervals import wilson_interval as wilson_interval
+    from kmeta.evaluation.labelled import LabelledScore as LabelledScore
+    from kmeta.evaluation.labelled import score_folder as score_folder
+    from kmeta.evaluation.one_shot_runs import hausdorff_one_shot as hausdorff_one_shot
+    from kmeta.evaluation.one_shot_runs import omniglot_one_shot as omniglot_one_shot
+    from kmeta.evaluation.open_set import auroc as auroc
+    from kmeta.evaluation.score import Score as Score
+    from kmeta.evaluation.score import evaluate as evaluate
 
 _HOMES = {
     "LabelledScore": "labelled",

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _WIDEST = 6.0  # of log temperature, to either side
 
@@ -28,13 +29,15 @@ class Reliability(NamedTuple):
     accuracy: np.ndarray
 
     @property
-    def error(self):
+    def error(self) -> float:
         """Expected calibration error: `sum_m |B_m| / n * |acc(B_m) - conf(B_m)|` (equation 3)."""
         gaps = np.abs(self.accuracy - self.confidence)
         return float(np.nansum(self.count * gaps) / self.count.sum())
 
 
-def expected_calibration_error(probabilities, labels, bins=15):
+def expected_calibration_error(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> float:
     """How far confidence and accuracy are apart on average (Guo et al. 2017, equation 3).
 
     Args:
@@ -54,7 +57,7 @@ def expected_calibration_error(probabilities, labels, bins=15):
     return reliability(probabilities, labels, bins).error
 
 
-def reliability(probabilities, labels, bins=15):
+def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> Reliability:
     """Confidence and accuracy bin by bin: the numbers of a reliability diagram.
 
     Args, Raises: see `expected_calibration_error`.

@@ -1,12 +1,15 @@
 """Which classes are taken for which."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeta.learners.meta_learner import MetaLearner
 from kmeta.learners.streams import rewound
 
 
-def confusion_matrix(labels, predictions, classes):
+def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> np.ndarray:
     """Count what each class is taken for.
 
     Of a `Classifier`: `confusion_matrix(labels, classifier.predict(images).argmax(-1), way)`.
@@ -44,7 +47,9 @@ def confusion_matrix(labels, predictions, classes):
     return np.bincount(numbers, minlength=classes**2).reshape(classes, classes)
 
 
-def confusion_over_episodes(learner, episodes):
+def confusion_over_episodes(
+    learner: MetaLearner, episodes: Any
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Count what each class is taken for over the tasks of `kmeta.Episodes`.
 
     It says most where every task has all classes: episodes whose `way` is the number of classes of

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def wilson_interval(hits, count):
+def wilson_interval(hits: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a share, `(low, high)` (Wilson 1927), right also near 0 and 1.
 
     hits, count: how many of how many.

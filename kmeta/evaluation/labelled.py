@@ -1,11 +1,14 @@
 """How many labelled pictures, that were not learned from, a classifier tells right."""
 
 import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from kmeta.data.directory import read_classes
-from kmeta.data.files import LIMITS
+from kmeta.data.files import LIMITS, Limits
 from kmeta.data.pixels import fitted
 from kmeta.evaluation.confusion import confusion_matrix
 from kmeta.evaluation.intervals import wilson_interval
@@ -14,7 +17,9 @@ from kmeta.evaluation.open_set import auroc
 BATCH = 32  # pictures looked at together
 
 
-def score_folder(classifier, folder, limits=LIMITS):
+def score_folder(
+    classifier: Any, folder: str | os.PathLike[str], limits: Limits = LIMITS
+) -> "LabelledScore":
     """The `LabelledScore` of a classifier on a folder or .zip archive of labelled pictures.
 
     Args:
@@ -83,16 +88,23 @@ class LabelledScore:
     """
 
     accuracy: float
-    interval: tuple
+    interval: tuple[float, float]
     confusion: np.ndarray
-    errors: list
-    class_names: list
+    errors: list[tuple[str, str, str, float]]
+    class_names: list[str]
     unknown: int
     refused: float | None
     auroc: float | None
 
     @classmethod
-    def of(cls, labels, answers, scores, files, class_names):
+    def of(
+        cls,
+        labels: Sequence[str],
+        answers: Sequence[str],
+        scores: Sequence[float],
+        files: Sequence[str],
+        class_names: Sequence[str],
+    ) -> "LabelledScore":
         """From names of classes, as they are and as they were given, `[n]` each.
 
         Names that are not in `class_names` are of other classes.
@@ -100,7 +112,7 @@ class LabelledScore:
         Raises:
             ValueError: if no picture is of one of the classes.
         """
-        names, scores = list(class_names), np.asarray(scores, "float64")
+        names, numbers = list(class_names), np.asarray(scores, "float64")
         known = np.array([label in names for label in labels])
         if not known.any():
             raise ValueError(
@@ -125,7 +137,7 @@ class LabelledScore:
             class_names=names,
             unknown=len(others),
             refused=float(np.mean([a not in names for a in others])) if others else None,
-            auroc=auroc(scores[known], scores[~known]) if others else None,
+            auroc=auroc(numbers[known], numbers[~known]) if others else None,
         )
 
     def __str__(self):

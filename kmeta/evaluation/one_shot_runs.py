@@ -8,6 +8,7 @@ on these), the modified Hausdorff distance 38.8 %.
 import dataclasses
 import hashlib
 import math
+import os
 
 import numpy as np
 
@@ -25,18 +26,18 @@ class OneShotResult:
     runs_sha256: of the pixels and answers, equal for equal runs.
     """
 
-    errors: tuple
+    errors: tuple[float, ...]
     method: str
     bn_mode: str | None
     runs_sha256: str
 
     @property
-    def error(self):
+    def error(self) -> float:
         """Mean error of the runs, the benchmark's score, 0 to 1."""
         return float(np.mean(self.errors))
 
     @property
-    def interval(self):
+    def interval(self) -> float:
         """Half the width of its 95 % confidence interval over runs, `1.96 * sd / sqrt(runs)`."""
         return float(1.96 * np.std(self.errors, ddof=1) / math.sqrt(len(self.errors)))
 
@@ -48,7 +49,13 @@ class OneShotResult:
         )
 
 
-def omniglot_one_shot(learner, data_dir=None, size=None, antialias=False, invert=False):
+def omniglot_one_shot(
+    learner: MetaLearner,
+    data_dir: str | os.PathLike[str] | None = None,
+    size: int | None = None,
+    antialias: bool = False,
+    invert: bool = False,
+) -> OneShotResult:
     """Error of a learner in the official one-shot runs, adapted to one drawing of each class.
 
     Args:
@@ -87,7 +94,7 @@ def omniglot_one_shot(learner, data_dir=None, size=None, antialias=False, invert
     return _result(runs, classify, type(learner).__name__, learner.deployed_bn_mode)
 
 
-def hausdorff_one_shot(data_dir=None):
+def hausdorff_one_shot(data_dir: str | os.PathLike[str] | None = None) -> OneShotResult:
     """Error of the benchmark's own baseline, 38.75 %: the nearest by `modified_hausdorff`.
 
     Args:

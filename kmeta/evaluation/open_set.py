@@ -1,6 +1,7 @@
 """Images of classes that a classifier was not taught: scores, thresholds, measures. Plain NumPy."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def fit_familiarity(known, unknown):
@@ -29,7 +30,7 @@ def fit_familiarity(known, unknown):
     return float(slope / spread), float(offset - slope * mean / spread)
 
 
-def auroc(known, unknown):
+def auroc(known: ArrayLike, unknown: ArrayLike) -> float:
     """Area under the ROC curve: how often a known image scores higher than an unknown one.
 
     `P(known > unknown) + P(known = unknown) / 2` for scores `[m]` and `[n]`; 1 is perfect and 0.5

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -31,8 +32,8 @@ class Score:
     interval: float
     episodes: int
     bn_mode: str
-    manifest: dict
-    instances: tuple | None = None
+    manifest: dict[str, Any]
+    instances: tuple[tuple[float, float], ...] | None = None
 
     def __str__(self):
         return (
@@ -41,7 +42,7 @@ class Score:
         )
 
 
-def evaluate(learner, episodes, verbose="auto"):
+def evaluate(learner: MetaLearner, episodes: Any, verbose: int | str = "auto") -> Score:
     """Accuracy of a learner over episodes, with its 95 % interval.
 
     Args:

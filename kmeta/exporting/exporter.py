@@ -4,8 +4,10 @@ import dataclasses
 import os
 import pathlib
 import shutil
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeta.edge import place
 from kmeta.edge.images import to_float
@@ -24,6 +26,10 @@ class ExportReport:
     size: of all files, in bytes.
     quantization: `kmeta.exporting.Quantization` of an int8 bundle, whose `onnx_difference` is that
         of the float files it was made of; else None.
+
+    Example:
+        >>> print(ExportReport(pathlib.Path("/bundle"), 2e-7, 3e-7, size=1_250_000))
+        Bundle /bundle: 1.25 MB, largest difference from Keras 2.0e-07 (SavedModel), 3.0e-07 (ONNX)
     """
 
     path: pathlib.Path
@@ -40,7 +46,14 @@ class ExportReport:
         return text if self.quantization is None else f"{text}\n{self.quantization}"
 
 
-def export(classifier, directory, sample=None, overwrite=False, tolerance=1e-5, quantize=None):
+def export(
+    classifier: Any,
+    directory: str | os.PathLike[str],
+    sample: ArrayLike | None = None,
+    overwrite: bool = False,
+    tolerance: float = 1e-5,
+    quantize: int8.Int8 | None = None,
+) -> ExportReport:
     """Write a classifier as a bundle that runs without kmeta and without Keras.
 
     The bundle holds `saved_model/1/`, with the signatures of `kmeta.exporting.endpoints`; the same

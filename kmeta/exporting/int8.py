@@ -30,6 +30,16 @@ class Int8:
 
     Raises:
         ValueError: if an argument is none of those.
+
+    Example:
+        >>> seen, others = (kmeta.data.load("glyphs", split) for split in ("val", "test"))
+        >>> episodes = dict(way=5, shot=1, query=1, steps=4)
+        >>> settings = Int8(kmeta.Episodes(seen, **episodes), kmeta.Episodes(others, **episodes))
+        >>> learner = kmeta.load("prototypical-omniglot")
+        >>> classifier = learner.adapt(seen.images[:40] / np.float32(255), seen.labels[:40])
+        >>> report = kmeta.export(classifier, "bundle", quantize=settings)
+        >>> report.quantization.calibration_images, report.quantization.drop <= 1
+        (40, True)
     """
 
     calibration: Any
@@ -37,7 +47,7 @@ class Int8:
     max_drop: float = 1.0
     reduce_range: bool | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("calibration", "scored"):
             value = getattr(self, name)
             if not hasattr(value, "manifest") or not isinstance(value[0][0], Episode):
@@ -56,7 +66,7 @@ class Int8:
                 f"Received: reduce_range={self.reduce_range!r}"
             )
 
-    def check(self, classifier):
+    def check(self, classifier: Any) -> None:
         """Raise ValueError unless a classifier can be quantised and scored so."""
         if not classifier.can_grow:
             raise ValueError(
@@ -72,7 +82,7 @@ class Int8:
                     f"the classifier. Received: {shape}"
                 )
 
-    def sample(self):
+    def sample(self) -> np.ndarray:
         """Images `[n, ...]` to verify a bundle with."""
         return self.scored[0][0].query_x[0][:8]
 
@@ -91,16 +101,29 @@ class Quantization:
     episodes: what identifies those scored.
     differences: largest differences from Keras on the bundle's sample, by signature, as `parity`.
     tolerance: of the probabilities of the sample on another processor, which rounds differently.
+
+    Example:
+        >>> print(Quantization(
+        ...     reduce_range=True, calibration_images=300, size={"float": 850_000, "int8": 230_000},
+        ...     latency={"float": 0.15, "int8": 0.11}, max_drop=1.0, episodes={},
+        ...     accuracy={"float": 0.976, "int8": 0.975, "interval": 0.002},
+        ...     differences={"serving_default": 0.004}, tolerance=0.009,
+        ... ))
+        int8            before       after
+        ONNX files      850 kB      230 kB
+        one image     0.150 ms    0.110 ms
+        accuracy       97.60 %     97.50 %
+        a fall of 0.10 +- 0.20 points; weights in 7 bits; largest difference from Keras 4.0e-03
     """
 
     reduce_range: bool
     calibration_images: int
-    size: dict
-    latency: dict
-    accuracy: dict
+    size: dict[str, int]
+    latency: dict[str, float]
+    accuracy: dict[str, float]
     max_drop: float
-    episodes: dict
-    differences: dict
+    episodes: dict[str, Any]
+    differences: dict[str, float]
     tolerance: float
 
     def __str__(self):
@@ -120,7 +143,7 @@ class Quantization:
         )
 
     @property
-    def drop(self):
+    def drop(self) -> float:
         """Percentage points of accuracy lost."""
         return 100 * (self.accuracy["float"] - self.accuracy["int8"])
 

@@ -3,7 +3,15 @@
 Names load on first use.
 """
 
+from typing import TYPE_CHECKING
+
 from kmeta import lazy
+
+if TYPE_CHECKING:  # what type checkers see of the names that load on first use
+    from kmeta.few_shot.backbones import learner_of as learner_of
+    from kmeta.few_shot.estimates import Calibration as Calibration
+    from kmeta.few_shot.estimates import LeaveOneOut as LeaveOneOut
+    from kmeta.few_shot.few_shot_classifier import FewShotClassifier as FewShotClassifier
 
 _HOMES = {
     "Calibration": "estimates",

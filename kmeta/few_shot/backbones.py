@@ -1,8 +1,10 @@
 """What looks at a user's pictures: trained learners, networks of Keras, networks of the user."""
 
 import difflib
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -20,7 +22,12 @@ SCALE = 20.0  # of cosines, among which a softmax would hardly tell any apart
 HEADS = ("ridge", "prototypes")
 
 
-def learner_of(backbone, weights="imagenet", size=None, head=None):
+def learner_of(
+    backbone: Any,
+    weights: str | os.PathLike[str] | None = "imagenet",
+    size: int | None = None,
+    head: str | None = None,
+) -> MetaLearner:
     """The learner that a backbone is, or is made into, built for its images.
 
     A network that is no learner becomes an `R2D2`: ridge regression from its features to the

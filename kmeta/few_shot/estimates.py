@@ -1,6 +1,7 @@
 """What a classifier of a few pictures tells about itself: left-out accuracy, calibration."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,16 +41,24 @@ class LeaveOneOut:
     """
 
     accuracy: float
-    interval: tuple
+    interval: tuple[float, float]
     answers: np.ndarray
     labels: np.ndarray
     images: np.ndarray
-    class_names: list
+    class_names: list[str]
     together: int = 0
     logits: np.ndarray | None = None
 
     @classmethod
-    def of(cls, logits, labels, images, class_names, counts, together=0):
+    def of(
+        cls,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        images: np.ndarray,
+        class_names: Sequence[str],
+        counts: np.ndarray,
+        together: int = 0,
+    ) -> "LeaveOneOut":
         """From logits `[n, way]`; counts: pictures of each class, int `[way]`."""
         answers = np.argmax(logits, axis=-1)
         hits = int((answers == labels).sum())
@@ -66,7 +75,7 @@ class LeaveOneOut:
             logits,
         )
 
-    def confused(self, least=2):
+    def confused(self, least: int = 2) -> list[tuple[str, str, int]]:
         """`[(name, taken for, pictures)]` of classes confused `least` times or more, most first."""
         wrong = self.answers != self.labels
         pairs = np.stack([self.labels[wrong], self.answers[wrong]], axis=-1)
@@ -132,7 +141,7 @@ class Calibration:
 
     temperature: float
     threshold: float
-    familiarity: tuple
+    familiarity: tuple[float, float]
     ece_before: float
     ece_after: float
     auroc: float

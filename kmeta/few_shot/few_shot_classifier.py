@@ -1,19 +1,27 @@
 """`kmeta.FewShotClassifier`: from a handful of your own pictures to a classifier you can trust."""
 
-import numpy as np
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from kmeta.data.files import LIMITS
+import numpy as np
+from numpy.typing import ArrayLike
+
+from kmeta.data.dataset import Dataset
+from kmeta.data.files import LIMITS, Limits
 from kmeta.data.pictures import pictures_of
 from kmeta.edge.scoring import labels as labels_of
 from kmeta.edge.scoring import scores as scores_of
 from kmeta.edge.scoring import softmax
-from kmeta.evaluation.labelled import score_folder
+from kmeta.evaluation.labelled import LabelledScore, score_folder
+from kmeta.exporting import ExportReport, export
 from kmeta.few_shot import choosing, duplicates, left_out
 from kmeta.few_shot.choosing import AUTO
-from kmeta.few_shot.estimates import calibration, calibration_options
+from kmeta.few_shot.estimates import Calibration, LeaveOneOut, calibration, calibration_options
 from kmeta.few_shot.support_set import SupportSet
-from kmeta.learners.classifier import CERTAIN, UNKNOWN
+from kmeta.learners.classifier import CERTAIN, UNKNOWN, Classifier
 from kmeta.learners.labels import labels_and_names
+from kmeta.learners.meta_learner import MetaLearner
 
 
 class FewShotClassifier:
@@ -56,15 +64,15 @@ class FewShotClassifier:
 
     def __init__(
         self,
-        images,
-        labels,
-        backbone=AUTO,
-        weights="imagenet",
-        size=None,
-        class_names=None,
-        invert=None,
-        head=None,
-    ):
+        images: Any,
+        labels: ArrayLike,
+        backbone: Any = AUTO,
+        weights: str | os.PathLike[str] | None = "imagenet",
+        size: int | None = None,
+        class_names: Sequence[str] | None = None,
+        invert: bool | None = None,
+        head: str | None = None,
+    ) -> None:
         images = pictures_of(images)
         labels, class_names = labels_and_names(labels, class_names, len(images))
         albums = choosing.albums(backbone, weights, size, invert, head)
@@ -78,16 +86,16 @@ class FewShotClassifier:
     @classmethod
     def from_directory(
         cls,
-        folder,
-        backbone=AUTO,
-        weights="imagenet",
-        size=None,
-        invert=None,
-        head=None,
-        skip_unreadable=True,
-        limits=LIMITS,
-        progress=None,
-    ):
+        folder: str | os.PathLike[str],
+        backbone: Any = AUTO,
+        weights: str | os.PathLike[str] | None = "imagenet",
+        size: int | None = None,
+        invert: bool | None = None,
+        head: str | None = None,
+        skip_unreadable: bool = True,
+        limits: Limits = LIMITS,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> "FewShotClassifier":
         """Learn the classes of a folder, or .zip archive, with one sub-folder a class.
 
         Pictures may have any size and number, one of a class is enough. Each is read once, and not
@@ -118,42 +126,42 @@ class FewShotClassifier:
         self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str]:
         """Names of the columns of `predict`; classes added later come last."""
         return list(self._support.class_names)
 
     @property
-    def learner(self):
+    def learner(self) -> MetaLearner:
         """The learner that adapts to the pictures."""
         return self._album.learner
 
     @property
-    def image_shape(self):
+    def image_shape(self) -> tuple[int, ...]:
         """`(height, width, channels)` that the backbone sees."""
         return self._album.image_shape
 
     @property
-    def crop(self):
+    def crop(self) -> float | None:
         """What is taken of a photograph, see `kmeta.MetaLearner.crop`."""
         return self._album.crop
 
     @property
-    def inverted(self):
+    def inverted(self) -> bool:
         """Whether dark and light are swapped."""
         return self._album.inverted
 
     @property
-    def counts(self):
+    def counts(self) -> np.ndarray:
         """Pictures of each class: int `[way]`."""
         return self._support.counts
 
     @property
-    def classifier(self):
+    def classifier(self) -> Classifier:
         """The `kmeta.Classifier`: a Keras model of images `[batch, *image_shape]`."""
         options = (self.temperature, self.threshold, self.familiarity)
         return self._adapted().with_options(*options)
 
-    def predict(self, images):
+    def predict(self, images: Any) -> np.ndarray:
         """Probabilities `[n, way]`.
 
         Args:
@@ -165,7 +173,7 @@ class FewShotClassifier:
         """
         return softmax(self._album.logits(self._adapted(), images) / self.temperature)
 
-    def label(self, images):
+    def label(self, images: Any) -> tuple[list[str], list[float]]:
         """`(labels, scores)`: the likeliest class of each image, or "unknown", and its score.
 
         The score is the probability, times how likely the image is of a known class at all, once
@@ -176,7 +184,7 @@ class FewShotClassifier:
         labels = labels_of(logits, scores, self.class_names, self.threshold, UNKNOWN)
         return labels, scores.tolist()
 
-    def add_class(self, name, images):
+    def add_class(self, name: str, images: Any) -> None:
         """Learn one more class, the last of `class_names`.
 
         Raises:
@@ -185,7 +193,7 @@ class FewShotClassifier:
         self._support.check_new(name)
         self._adapt(self._support.with_items(name, self._album.look_at(images)))
 
-    def add_examples(self, name, images):
+    def add_examples(self, name: str, images: Any) -> None:
         """Learn from more pictures of a class.
 
         Raises:
@@ -194,7 +202,7 @@ class FewShotClassifier:
         self._support.of_class(name)
         self._adapt(self._support.with_items(name, self._album.look_at(images)))
 
-    def remove_class(self, name):
+    def remove_class(self, name: str) -> None:
         """Forget a class.
 
         Raises:
@@ -203,7 +211,7 @@ class FewShotClassifier:
         """
         self._adapt(self._support.without(name))
 
-    def leave_one_out(self):
+    def leave_one_out(self) -> LeaveOneOut:
         """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
 
         An estimate of the accuracy on new pictures from the support images alone; a little low, as
@@ -224,7 +232,7 @@ class FewShotClassifier:
             )
         return found
 
-    def near_duplicates(self):
+    def near_duplicates(self) -> list[np.ndarray]:
         """Pictures of one class that are nearly the same, such as shots of one thing.
 
         Returns:
@@ -233,22 +241,24 @@ class FewShotClassifier:
         """
         return [group for group in self._support.groups if len(group) > 1]
 
-    def pictures_of_class(self, name):
+    def pictures_of_class(self, name: str) -> np.ndarray:
         """Which of the pictures are of a class, int `[shots]`."""
         return self._support.of_class(name)
 
-    def nearest(self, number, count=3):
+    def nearest(self, number: int, count: int = 3) -> list[tuple[int, float]]:
         """The other pictures that are most like one: `[(number, cosine of their features)]`."""
         return duplicates.nearest(self._support.items, number, count)
 
-    def score(self, folder, limits=LIMITS):
+    def score(self, folder: str | os.PathLike[str], limits: Limits = LIMITS) -> LabelledScore:
         """Accuracy on a folder of labelled pictures that were not learned from.
 
         Args, returns, raises: see `kmeta.evaluation.score_folder`.
         """
         return score_folder(self, folder, limits)
 
-    def calibrate(self, data=None, keep=0.95, episodes=200, seed=0):
+    def calibrate(
+        self, data: Dataset | None = None, keep: float = 0.95, episodes: int = 200, seed: int = 0
+    ) -> Calibration:
         """Fit `temperature`, so that probabilities mean what they say, and `familiarity` and
         `threshold`, so that images of unknown classes are refused.
 
@@ -279,10 +289,8 @@ class FewShotClassifier:
         self.familiarity = found.familiarity
         return found
 
-    def export(self, directory, overwrite=False):
+    def export(self, directory: str | os.PathLike[str], overwrite: bool = False) -> ExportReport:
         """Write the classifier as a bundle, see `kmeta.export`; its sample is of the pictures."""
-        from kmeta.exporting import export
-
         return export(self.classifier, directory, np.stack(self._album.sample), overwrite)
 
     def _adapted(self):

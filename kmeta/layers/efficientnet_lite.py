@@ -1,8 +1,13 @@
 """EfficientNet-Lite0 (Tan & Le 2019, and its variant for small devices of 2020)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
+
+from kmeta.episode import Tensor
 
 BLOCKS = (  # repeats, kernel, stride of the first, expansion, filters
     (1, 3, 1, 1, 16),
@@ -38,7 +43,7 @@ class EfficientNetLite0(layers.Layer):
 
     crop = 0.875  # of the shorter side of a photograph, as in its training
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stem = self._conv(layers.Conv2D, "stem", 32, 3, strides=2, activation="relu6")
         self.blocks, filters = [], 32
@@ -76,20 +81,20 @@ class EfficientNetLite0(layers.Layer):
         parts += [depthwise, self._conv(layers.Conv2D, f"{name}_project", wanted, 1)]
         return keras.Sequential(parts, name=name), strides == 1 and given == wanted
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.call(keras.KerasTensor((None, *input_shape[1:])))
         self.built = True
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         x = self.stem((255.0 * x - 127.0) / 128.0)
         for block, is_residual in self.blocks:
             x = block(x) + x if is_residual else block(x)
         return ops.mean(self.head(x), axis=(1, 2))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (input_shape[0], 1280)
 
-    def load_arrays(self, arrays):
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take weights with batch normalisation, which is folded into the convolutions.
 
         arrays: by name, `stem/kernel`, `stem_bn/gamma`, `stem_bn/beta`, `stem_bn/moving_mean`,

@@ -1,12 +1,17 @@
 """What `adapt` returns: an ordinary Keras model for the classes of one support set."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops, tree
 
-from kmeta.checks import is_finite
-from kmeta.edge.images import ROUNDING, to_float
+from kmeta.edge.images import to_float
 from kmeta.edge.scoring import UNKNOWN
+from kmeta.episode import Tensor
+from kmeta.learners.classifier_inputs import check_images, check_options, is_known, sound
 from kmeta.learners.restoring import restored
 from kmeta.ops import scoring
 
@@ -54,16 +59,16 @@ class Classifier(keras.Model):
 
     def __init__(
         self,
-        learner,
-        state,
-        class_names,
-        temperature=1.0,
-        threshold=0.0,
-        familiarity=CERTAIN,
-        **kwargs,
-    ):
+        learner: Any,
+        state: Any,
+        class_names: Sequence[str],
+        temperature: float = 1.0,
+        threshold: float = 0.0,
+        familiarity: tuple[float, float] = CERTAIN,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
-        _check_options(temperature, threshold, familiarity, class_names)
+        check_options(temperature, threshold, familiarity, class_names)
         self._get_learner = lambda: learner  # hidden from Keras: only the copies below are weights
         self.class_names = list(class_names)
         self.temperature = float(temperature)
@@ -77,7 +82,7 @@ class Classifier(keras.Model):
         ]
         self.build((None, *self.image_shape))
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Nothing to make; `export` asks what the images are like."""
         del input_shape
         self.built = True
@@ -91,37 +96,37 @@ class Classifier(keras.Model):
         return variable
 
     @property
-    def learner(self):
+    def learner(self) -> Any:
         """The learner that was adapted."""
         return self._get_learner()
 
     @property
-    def crop(self):
+    def crop(self) -> float | None:
         """What is taken of a photograph, see the learner."""
         return self.learner.crop
 
     @property
-    def bn_mode(self):
+    def bn_mode(self) -> str:
         """The statistics by which batch normalisation works, see the learner."""
         return self.learner.deployed_bn_mode
 
     @property
-    def state(self):
+    def state(self) -> Any:
         """The adapted state, tensors with a leading axis of one task."""
         return tree.pack_sequence_as(
             self._structure, [ops.convert_to_tensor(x) for x in self._state]
         )
 
     @property
-    def can_grow(self):
+    def can_grow(self) -> bool:
         """Whether classes can be added, see `MetricLearner.portable_state`."""
         return hasattr(self.learner, "portable_state")
 
-    def own_weights(self):
+    def own_weights(self) -> AbstractContextManager[Any]:
         """While inside, the learner computes with this classifier's copies of its weights."""
         return keras.StatelessScope(zip(_weights(self.learner), self._weights_copy, strict=True))
 
-    def logits(self, images):
+    def logits(self, images: Tensor) -> Tensor:
         """Logits `[batch, way]` float32, not divided by the temperature.
 
         Raises:
@@ -130,11 +135,11 @@ class Classifier(keras.Model):
         """
         images = ops.convert_to_tensor(images)
         dtype = keras.backend.standardize_dtype(images.dtype)
-        self._check_images(images.shape, dtype)
+        check_images(images.shape, dtype, self.image_shape)
         images = ops.cast(images, "float32")
         if dtype == "uint8":
             images = images / 255.0
-        elif _is_known(images):
+        elif is_known(images):
             to_float(ops.convert_to_numpy(images), "images")
         with self.own_weights():
             logits = self.learner.classify(self.state, ops.expand_dims(images, 0), training=False)
@@ -146,29 +151,16 @@ class Classifier(keras.Model):
             )
         return logits
 
-    def _check_images(self, shape, dtype):
-        sides = zip(shape[1:], self.image_shape, strict=False)
-        known = len(shape) == 1 + len(self.image_shape)
-        if not known or not all(side == wanted or None in (side, wanted) for side, wanted in sides):
-            raise ValueError(
-                f"Argument `images` must have the shape [batch, *{tuple(self.image_shape)}]. "
-                f"Received: images.shape={tuple(shape)}"
-            )
-        if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
-            raise ValueError(
-                f"Argument `images` must hold floats in [0, 1] or uint8. Received: dtype={dtype}"
-            )
-
-    def call(self, images, training=None):
+    def call(self, images: Tensor, training: bool | None = None) -> Tensor:
         del training
         probabilities, _, _ = scoring.answers(self.logits(images), **self.settings)
         images = ops.convert_to_tensor(images)
-        if _is_known(images) or not keras.backend.is_float_dtype(images.dtype):
+        if is_known(images) or not keras.backend.is_float_dtype(images.dtype):
             return probabilities
-        sound = _sound(ops.cast(images, "float32"))
-        return ops.where(ops.expand_dims(sound, -1), probabilities, np.nan)
+        valid = sound(ops.cast(images, "float32"))
+        return ops.where(ops.expand_dims(valid, -1), probabilities, np.nan)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Keras' `predict`: probabilities `[n, way]` of an array of images, or a data set of them.
 
         Raises:
@@ -184,7 +176,7 @@ class Classifier(keras.Model):
             )
         return found
 
-    def answers(self, images):
+    def answers(self, images: Tensor) -> tuple[np.ndarray, list[str], list[float]]:
         """`(probabilities, labels, scores)`: an array `[n, way]` and two lists.
 
         The label is that of the likeliest class, or "unknown" where the score is below
@@ -206,11 +198,11 @@ class Classifier(keras.Model):
         labels = [self.class_names[i] if is_known else UNKNOWN for i, is_known in pairs]
         return probabilities, labels, scores.tolist()
 
-    def label(self, images):
+    def label(self, images: Tensor) -> tuple[list[str], list[float]]:
         """`(labels, scores)` of images as lists, see `answers`."""
         return self.answers(images)[1:]
 
-    def export(self, filepath, *args, **kwargs):
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """Keras' `export` of the probabilities alone, to a SavedModel, ONNX and others.
 
         `kmeta.export` writes more: labels, scores, adapting to other classes, and a proof.
@@ -219,13 +211,18 @@ class Classifier(keras.Model):
         return super().export(filepath, *args, **kwargs)
 
     @property
-    def settings(self):
+    def settings(self) -> dict[str, float]:
         """The numbers that make answers of logits, by name."""
         slope, offset = self.familiarity
         settings = {"temperature": self.temperature, "threshold": self.threshold}
         return {**settings, "slope": slope, "offset": offset}
 
-    def with_options(self, temperature=None, threshold=None, familiarity=None):
+    def with_options(
+        self,
+        temperature: float | None = None,
+        threshold: float | None = None,
+        familiarity: tuple[float, float] | None = None,
+    ) -> "Classifier":
         """A copy with another temperature, threshold or familiarity.
 
         Raises:
@@ -242,13 +239,13 @@ class Classifier(keras.Model):
         other.set_weights(self.get_weights())  # the learner may have changed since
         return other
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any]:
         return {"input_shape": (None, *self.image_shape)}
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: dict[str, Any]) -> None:
         del config
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "learner": keras.saving.serialize_keras_object(self.learner),
@@ -261,7 +258,7 @@ class Classifier(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Classifier":
         config = dict(config)
         learner = restored(config.pop("learner"))
         leaves = [ops.zeros(shape, dtype) for shape, dtype in config.pop("specs")]
@@ -273,43 +270,8 @@ class Classifier(keras.Model):
         return found
 
 
-def _is_known(tensor):
-    """Whether a tensor has values, and is no symbol inside a graph."""
-    return hasattr(tensor, "numpy")
-
-
-def _sound(images):
-    """Whether all pixels of an image are finite and, but for rounding, in [0, 1]: `[batch]`."""
-    axes = tuple(range(1, len(images.shape)))
-    if len(axes) == 1:  # vectors are no pictures
-        return ops.all(ops.isfinite(images), axis=axes)
-    return ops.all((images >= -ROUNDING) & (images <= 1 + ROUNDING), axis=axes)
-
-
 def _weights(learner):
     """All weights of a learner; first those by which it classifies."""
     deployed = learner.deployed_weights()
     known = {id(weight) for weight in deployed}
     return deployed + [weight for weight in learner.weights if id(weight) not in known]
-
-
-def _check_options(temperature, threshold, familiarity, class_names):
-    if not is_finite(temperature) or temperature <= 0:
-        raise ValueError(
-            f"Argument `temperature` must be a positive number. Received: {temperature!r}"
-        )
-    if not is_finite(threshold) or not 0 <= threshold <= 1:
-        raise ValueError(
-            f"Argument `threshold` must be a probability, from 0 to 1. Received: {threshold!r}"
-        )
-    pair = isinstance(familiarity, (tuple, list)) and len(familiarity) == 2
-    if not pair or not all(map(is_finite, familiarity)):
-        raise ValueError(
-            "Argument `familiarity` must be two finite numbers, slope and offset. "
-            f"Received: {familiarity!r}"
-        )
-    if threshold > 0 and UNKNOWN in class_names:
-        raise ValueError(
-            f"With a threshold above 0, no class may be called '{UNKNOWN}'. "
-            f"Received: class_names={list(class_names)}"
-        )

@@ -8,7 +8,22 @@ pictures can be had without them: `kmeta.evaluation.reliability` and `confusion_
 Names load on first use, and matplotlib with them.
 """
 
-import importlib
+from typing import TYPE_CHECKING
+
+from kmeta import lazy
+
+if TYPE_CHECKING:  # what type checkers see of the names that load on first use
+    from kmeta.plots.attention import draw_attention as draw_attention
+    from kmeta.plots.confusion import draw_confusion as draw_confusion
+    from kmeta.plots.curves import draw_curves as draw_curves
+    from kmeta.plots.episode_grid import draw_episode as draw_episode
+    from kmeta.plots.episode_grid import draw_sequence as draw_sequence
+    from kmeta.plots.instances import draw_instances as draw_instances
+    from kmeta.plots.memory import draw_memory as draw_memory
+    from kmeta.plots.plane import draw_plane as draw_plane
+    from kmeta.plots.plane import principal_plane as principal_plane
+    from kmeta.plots.reliability import draw_reliability as draw_reliability
+    from kmeta.plots.training import draw_training as draw_training
 
 _HOMES = {
     "draw_attention": "attention",
@@ -23,16 +38,6 @@ _HOMES = {
     "draw_training": "training",
     "principal_plane": "plane",
 }
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"kmeta.plots.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'kmeta.plots' has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__, __all__ = lazy.names(
+    __name__, {name: f"kmeta.plots.{home}" for name, home in _HOMES.items()}
+)

@@ -1,15 +1,27 @@
 """A picture of where a Matching Network looks."""
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
 from kmeta.checks import whole_number
+from kmeta.episode import Episode
 from kmeta.learners.metric.matching import MatchingNetwork
 from kmeta.plots.paper import FRAME, INK, PAPER, SHADES, figure, names_of, short
 
 CELL = 0.5  # inches
 
 
-def draw_attention(learner, episode, path=None, class_names=None, task=0, queries=8):
+def draw_attention(
+    learner: MatchingNetwork,
+    episode: Episode,
+    path: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+    task: int = 0,
+    queries: int = 8,
+) -> Path | bytes:
     """Draw the attention `a(x, x_i)` of a Matching Network in one task as a PNG.
 
     Columns are the support items, by class, below their pictures; rows are queries, beside theirs.

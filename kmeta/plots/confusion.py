@@ -1,6 +1,11 @@
 """A picture of which classes are taken for which."""
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeta.plots.paper import INK, PAPER, SHADES, figure, names_of, short
 
@@ -8,7 +13,11 @@ MOST = 60  # classes whose names can be read
 COUNTS = 20  # classes up to which counts are written
 
 
-def draw_confusion(matrix, path=None, class_names=None):
+def draw_confusion(
+    matrix: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Path | bytes:
     """Draw a confusion matrix as a PNG: rows are the true classes, columns the predicted ones.
 
     Shades are shares of a row, numbers are counts, which are left out where there are many classes.

@@ -1,12 +1,24 @@
 """A picture of regression tasks and of what a learner predicts for them."""
 
+import os
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeta.checks import whole_number
+from kmeta.episode import Episode
 from kmeta.plots.paper import COLOURS, FAINT, INK, figure
 
 
-def draw_curves(episode, query_y, predictions, path=None, tasks=3):
+def draw_curves(
+    episode: Episode,
+    query_y: ArrayLike,
+    predictions: dict[str, Any],
+    path: str | os.PathLike[str] | None = None,
+    tasks: int = 3,
+) -> Path | bytes:
     """Draw regression tasks as a PNG, one panel a task: support points, the truth, predictions.
 
     Args:

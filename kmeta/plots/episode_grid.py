@@ -1,9 +1,15 @@
 """Pictures of a task and of what a learner makes of it, a row for each class."""
 
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
 from kmeta.checks import whole_number
+from kmeta.episode import Episode, Sequence
 from kmeta.plots.paper import BAND, FAINT, FRAME, INK, PAPER, RIGHT, WRONG, check, finish, names_of
 
 TILE = 64
@@ -12,7 +18,14 @@ HEAD = 34
 LINE = 15  # height of a name under a picture
 
 
-def draw_episode(episode, query_y, path=None, class_names=None, task=0, predictions=None):
+def draw_episode(
+    episode: Episode,
+    query_y: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    class_names: Iterable[str] | None = None,
+    task: int = 0,
+    predictions: ArrayLike | None = None,
+) -> Path | bytes:
     """Draw one task as a PNG: a row for each class, its support on the left, its queries right.
 
     Args:
@@ -59,7 +72,14 @@ def draw_episode(episode, query_y, path=None, class_names=None, task=0, predicti
     return _draw(names, [*groups, ("Queries", rows)], path)
 
 
-def draw_sequence(sequence, y, path=None, class_names=None, task=0, predictions=None):
+def draw_sequence(
+    sequence: Sequence,
+    y: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    class_names: Iterable[str] | None = None,
+    task: int = 0,
+    predictions: ArrayLike | None = None,
+) -> Path | bytes:
     """Draw one sequence as a PNG: a row for each class, its instances as they came.
 
     Args:

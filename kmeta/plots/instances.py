@@ -1,11 +1,19 @@
 """A picture of how accuracy grows with the instances of a class."""
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 
 from kmeta.plots.paper import COLOURS, FAINT, figure
 
 
-def draw_instances(instances, path=None, chance=None):
+def draw_instances(
+    instances: Sequence[tuple[float, float]],
+    path: str | os.PathLike[str] | None = None,
+    chance: float | None = None,
+) -> Path | bytes:
     """Draw the accuracy at the first, second, ... instance of a class as a PNG.
 
     Args:

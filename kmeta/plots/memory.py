@@ -1,8 +1,13 @@
 """A picture of what a memory-augmented network does with its memory."""
 
+import os
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from kmeta.checks import whole_number
 from kmeta.plots.paper import COLOURS, SHADES, WRONG, figure
@@ -10,7 +15,14 @@ from kmeta.plots.paper import COLOURS, SHADES, WRONG, figure
 PARTS = (("write", "written"), ("read", "read"), ("usage", "usage"))
 
 
-def draw_memory(weights, y, path=None, task=0, slots=32, predictions=None):
+def draw_memory(
+    weights: dict[str, Any],
+    y: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    task: int = 0,
+    slots: int = 32,
+    predictions: ArrayLike | None = None,
+) -> Path | bytes:
     """Draw where a network writes and reads at every step of a sequence as a PNG.
 
     Steps run from left to right, slots of the memory from top to bottom: those most written to, in

@@ -1,13 +1,19 @@
 """A picture of a task in the plane of its two principal components."""
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeta.checks import whole_number
+from kmeta.episode import Episode
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.plots.paper import COLOURS, FAINT, INK, PAPER, WRONG, figure, names_of, short
 
 
-def principal_plane(points):
+def principal_plane(points: ArrayLike) -> tuple[np.ndarray, float]:
     """The plane through points in which they differ most (principal component analysis).
 
     Args:
@@ -40,7 +46,14 @@ def principal_plane(points):
     return coordinates, float(variance[:2].sum() / (variance.sum() or 1.0))
 
 
-def draw_plane(learner, episode, query_y, path=None, class_names=None, task=0):
+def draw_plane(
+    learner: MetricLearner,
+    episode: Episode,
+    query_y: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+    task: int = 0,
+) -> Path | bytes:
     """Draw the embedded support set and queries of one task as a PNG, in their principal plane.
 
     A colour for each class. Hollow squares are support items, stars the prototypes of a

@@ -1,10 +1,20 @@
 """A reliability diagram: whether a learner is as often right as it is sure."""
 
+import os
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
 from kmeta.evaluation.calibration import reliability
 from kmeta.plots.paper import COLOURS, FAINT, INK, figure
 
 
-def draw_reliability(probabilities, labels, path=None, bins=15):
+def draw_reliability(
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    bins: int = 15,
+) -> Path | bytes:
     """Draw a reliability diagram (Guo et al. 2017, figure 1) as a PNG.
 
     Bars are the accuracy of predictions of about equal confidence; where they end at the diagonal,

@@ -1,5 +1,9 @@
 """A picture of how a run went."""
 
+import os
+from pathlib import Path
+from typing import Any
+
 from matplotlib.ticker import MaxNLocator
 
 from kmeta.plots.paper import COLOURS, FAINT, figure
@@ -7,7 +11,11 @@ from kmeta.plots.paper import COLOURS, FAINT, figure
 FIRST = ("loss", "accuracy")
 
 
-def draw_training(log, path=None, best_epoch=None):
+def draw_training(
+    log: dict[str, list[Any]],
+    path: str | os.PathLike[str] | None = None,
+    best_epoch: int | None = None,
+) -> Path | bytes:
     """Draw training curves as a PNG: a panel for each measure, in training and validation.
 
     Args:

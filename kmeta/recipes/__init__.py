@@ -39,7 +39,7 @@ RECIPES = {
 }
 
 
-def get(name):
+def get(name: str) -> Recipe:
     """Return the recipe `name`; raises ValueError, with the nearest names, where there is none.
 
     >>> get("demo-glyphs").learner

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from kmeta.recipes.checking import check, mapping
 
@@ -64,15 +65,15 @@ class Recipe:
 
     name: str = "custom"
     learner: str = "prototypical"
-    learner_options: dict = field(default_factory=dict)
-    network: dict = field(default_factory=dict)
+    learner_options: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
     head_stddev: float | None = None
     data: str = "omniglot"
-    data_options: dict = field(default_factory=dict)
+    data_options: dict[str, Any] = field(default_factory=dict)
     rotations: bool = False
     test_rotations: bool | None = None
     distortions: bool = False
-    pairs: dict | None = None
+    pairs: dict[str, Any] | None = None
     train: Tasks = Tasks("train", query=5)
     val: Tasks | None = Tasks("val", steps=50, seed=1)
     test: Tasks = Tasks("test", steps=250, seed=2)
@@ -88,17 +89,17 @@ class Recipe:
     target: float | None = None
     source: str = ""
 
-    def turned(self, tasks):
+    def turned(self, tasks: Tasks) -> bool:
         """Whether turned classes are new classes in `tasks`, which are `train`, `val` or `test`."""
         own = self.test_rotations
         return self.rotations if own is None or tasks is not self.test else own
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """Return the recipe as nested dictionaries of JSON values."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
         """Return the recipe of such dictionaries; fields that are not there are as by default.
 
         Raises ValueError, naming the field, where something is not as `Recipe` describes it.

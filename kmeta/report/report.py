@@ -1,6 +1,8 @@
 """`write_report`: a run as one self-contained HTML page."""
 
+import os
 import warnings
+from pathlib import Path
 
 from kmeta import plots
 from kmeta.report import tables
@@ -9,7 +11,11 @@ from kmeta.runs.data import check_room, load_split
 from kmeta.runs.folder import Run, replaced
 
 
-def write_report(path, out=None, data_dir=None):
+def write_report(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+) -> Path:
     """Write one HTML page on a run; it needs no other file and no network.
 
     Settings, result with interval, training curves, hashes of data and tasks, versions; of a
@@ -57,7 +63,7 @@ def write_report(path, out=None, data_dir=None):
     page = document(f"{recipe.name}: {run.path.name}", tag("main", *parts))
     with replaced(out) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    return out
+    return Path(out)
 
 
 def _training(log, result):

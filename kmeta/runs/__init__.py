@@ -3,19 +3,16 @@
 Names load on first use, so that a run's folder can be read without importing Keras.
 """
 
-import importlib
+from typing import TYPE_CHECKING
+
+from kmeta import lazy
+
+if TYPE_CHECKING:  # what type checkers see of the names that load on first use
+    from kmeta.runs.folder import Run as Run
+    from kmeta.runs.loading import load as load
+    from kmeta.runs.training import train as train
 
 _HOMES = {"Run": "folder", "load": "loading", "train": "training"}
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name):
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"kmeta.runs.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'kmeta.runs' has no attribute {name!r}")
-
-
-def __dir__():
-    return __all__
+__getattr__, __dir__, __all__ = lazy.names(
+    __name__, {name: f"kmeta.runs.{home}" for name, home in _HOMES.items()}
+)

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from kmeta.checks import is_finite, whole_number
 from kmeta.recipes.checking import mapping, text
@@ -36,7 +37,7 @@ class Run:
     PosixPath('runs/mine/learner.keras')
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.config_path = self.path / "config.json"
         self.log_path = self.path / "log.csv"
@@ -48,12 +49,12 @@ class Run:
         self.tensorboard_path = self.path / "tensorboard"
 
     @property
-    def exists(self):
+    def exists(self) -> bool:
         """Whether a run has been started here."""
         return self.config_path.is_file()
 
     @property
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """What `config.json` holds. Raises FileNotFoundError where there is no run, and
         ValueError where the file is damaged or is none of a run."""
         if not self.exists:
@@ -75,7 +76,7 @@ class Run:
         return config
 
     @property
-    def recipe(self):
+    def recipe(self) -> Recipe:
         """The recipe that is being trained."""
         config = self.config
         try:
@@ -88,7 +89,7 @@ class Run:
         return f"{self.config_path} is not the configuration of a run"
 
     @property
-    def log(self):
+    def log(self) -> dict[str, list[Any]]:
         """What `log.csv` holds: `{column: [epochs]}`, None where an epoch has no such number.
 
         Empty where no epoch has ended. Raises ValueError where the file is damaged.
@@ -105,7 +106,7 @@ class Run:
             raise ValueError(f"Cannot read {self.log_path}: {error!r}") from error
 
     @property
-    def evaluations(self):
+    def evaluations(self) -> list[dict[str, Any]]:
         """The lines of `evaluations.jsonl`, a list of dictionaries."""
         if not self.evaluations_path.exists():
             return []
@@ -116,16 +117,16 @@ class Run:
             raise ValueError(f"Cannot read {self.evaluations_path}: {error}") from error
 
     @property
-    def result(self):
+    def result(self) -> dict[str, Any]:
         """What `result.json` holds; raises ValueError where it is no result of a training."""
         return checked_result(read_json(self.result_path), self.result_path)
 
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether the run has ended with a learner and a result."""
         return self.learner_path.is_file() and self.result_path.is_file()
 
-    def check_new(self):
+    def check_new(self) -> None:
         """Raise FileExistsError unless a new run may be started here."""
         if self.exists:
             raise FileExistsError(
@@ -135,7 +136,7 @@ class Run:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise FileExistsError(f"{self.path} exists and is not an empty folder")
 
-    def check_finished(self):
+    def check_finished(self) -> None:
         """Raise FileNotFoundError where there is no run, ValueError where it has not finished."""
         if not self.learner_path.is_file():
             self.config  # noqa: B018  raises where there is none
@@ -144,7 +145,7 @@ class Run:
                 f"kmeta train --resume --run {self.path}"
             )
 
-    def check_resumes(self, recipe):
+    def check_resumes(self, recipe: Recipe) -> None:
         """Raise ValueError, naming what differs, unless the run here is one of this recipe."""
         different = [
             f"{name} is {old!r} in the run and {new!r} now"

@@ -1,6 +1,8 @@
 """Learners and classifiers back from disk."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +14,7 @@ from kmeta.runs.checkpoint import not_finite
 from kmeta.runs.folder import Run, check_loadable
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Any:
     """Return a learner by name, that of a finished run, or the learner or classifier in a file.
 
     path: name of a learner that comes with the package, such as "photos" (see

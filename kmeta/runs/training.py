@@ -3,16 +3,19 @@
 import dataclasses
 import importlib.metadata
 import math
+import os
 import platform
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import keras
 
 import kmeta
 from kmeta.evaluation.score import evaluate
 from kmeta.ops import differentiation
+from kmeta.recipes.recipe import Recipe
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import make_episodes, make_training_data, sequence_labels
@@ -21,7 +24,13 @@ from kmeta.runs.log import EpochLine, cut_log
 from kmeta.runs.preparing import prepare
 
 
-def train(recipe, path, data_dir=None, resume=False, verbose="auto"):
+def train(
+    recipe: Recipe,
+    path: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> dict[str, Any]:
     """Train a recipe in the folder `path` and score it on its test episodes.
 
     A run that was stopped, by whatever means, is continued by `resume=True` from the end of the

@@ -12,11 +12,12 @@ run.
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 _FOLDER = Path(__file__).parent
 
 
-def names():
+def names() -> list[str]:
     """Names of the learners, sorted.
 
     Example:
@@ -26,7 +27,7 @@ def names():
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
-def about(name):
+def about(name: str) -> dict[str, Any]:
     """What is known of a learner: the content of its .json file.
 
     Raises:
@@ -43,7 +44,7 @@ def about(name):
     return json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def path(name):
+def path(name: str) -> Path:
     """Path of a learner's file, .keras or .npz, once it is known to be as it was packed.
 
     Raises:
