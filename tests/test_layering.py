@@ -17,6 +17,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "lazy": set(),
     "episode": set(),
     "checks": set(),
+    "placing": set(),
     "edge": set(),  # the package for devices, serving/edge/kmeta_edge
     "recipes": {"checks"},
     "weights": set(),
@@ -26,24 +27,15 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "learners": {"layers", "ops", "data", "edge", "episode", "checks"},
     "evaluation": {"lazy", "learners", "data", "ops", "episode", "checks"},
     "exporting": {"kmeta", "learners", "ops", "data", "edge", "episode", "checks"},
-    "plots": {"lazy", "evaluation", "learners", "data", "episode", "checks"},
-    "runs": {
-        "lazy",
-        "kmeta",
-        "evaluation",
-        "learners",
-        "layers",
-        "ops",
-        "data",
-        "recipes",
-        "weights",
-    }
-    | {"checks"},
+    "plots": {"lazy", "evaluation", "learners", "data", "episode", "checks", "placing"},
+    "runs": {"lazy", "kmeta", "evaluation", "learners", "layers", "ops", "data", "recipes"}
+    | {"weights", "checks", "placing"},
     "few_shot": {"lazy", "kmeta", "runs", "exporting", "evaluation", "learners", "layers", "data"}
     | {"ops", "edge", "episode", "checks", "weights"},
-    "report": {"plots", "evaluation", "runs", "recipes", "learners", "layers", "data", "edge"},
+    "report": {"plots", "evaluation", "runs", "recipes", "learners", "layers", "data", "edge"}
+    | {"placing"},
     "cli": {"kmeta", "few_shot", "report", "plots", "runs", "exporting", "evaluation", "learners"}
-    | {"data", "edge", "recipes", "weights"},
+    | {"data", "edge", "recipes", "weights", "placing"},
 }
 LEARNER_BASES = {"kmeta.learners.meta_learner", "kmeta.learners.classifier"}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -39,7 +39,8 @@ def add_invert(parser):
 def run(arguments):
     """Run the command."""
     from kmeta.data.directory import check_classes
-    from kmeta.runs.folder import check_loadable, replaced
+    from kmeta.placing import replaced
+    from kmeta.runs.folder import check_loadable
 
     check_writable(arguments.out, arguments.overwrite, ".keras")
     check_loadable(arguments.learner)
@@ -62,7 +63,7 @@ def run(arguments):
     images, names = np.stack(found.pictures), list(found.class_names)
     images = 1 - images if getattr(arguments, "invert", False) else images
     classifier = learner.adapt(images, np.array(found.labels), names)
-    with replaced(arguments.out) as temporary:
+    with replaced(arguments.out, arguments.overwrite) as temporary:
         classifier.save(temporary)
     shots = zip(names, np.bincount(found.labels), strict=True)
     counts = ", ".join(f"{name} ({count})" for name, count in shots)

@@ -4,6 +4,7 @@ from kmeta.cli.options import add_data_options, add_task_options
 from kmeta.cli.parsing import count, given, seed
 from kmeta.cli.pictures import check_writable
 from kmeta.cli.quiet import import_keras
+from kmeta.placing import replaced
 from kmeta.recipes.changes import DATA_OPTIONS
 from kmeta.recipes.recipe import Tasks
 
@@ -52,7 +53,8 @@ def run(arguments):
     rotations = getattr(arguments, "rotations", False)
     check_room(dataset, tasks, rotations)
     import_keras()
-    draw(make_episodes(dataset, tasks, rotations), arguments.out)
+    with replaced(arguments.out, arguments.overwrite) as draft:
+        draw(make_episodes(dataset, tasks, rotations), draft)
     print(f"{tasks.way}-way {tasks.shot}-shot task of {dataset.name}: {arguments.out}")
 
 

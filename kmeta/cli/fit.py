@@ -116,7 +116,7 @@ def run(arguments):
     if arguments.report is not None:
         from kmeta.report.fit import write_fit_report
 
-        page = write_fit_report(classifier, arguments.folder, arguments.report)
+        page = write_fit_report(classifier, arguments.folder, arguments.report, arguments.overwrite)
         lines.append(f"Report: {page}")
     print("\n".join(lines))
 

@@ -34,9 +34,10 @@ def run(arguments):
     folder = Run(arguments.run)
     folder.recipe  # noqa: B018  raises where there is none
     out = folder.report_path if arguments.out is None else Path(arguments.out)
-    check_writable(out, arguments.overwrite or arguments.out is None, ".html")
+    overwrite = arguments.overwrite or arguments.out is None
+    check_writable(out, overwrite, ".html")
     if folder.finished:
         import_keras()
     from kmeta.report import write_report
 
-    print(f"Report: {write_report(folder.path, out, arguments.data_dir)}")
+    print(f"Report: {write_report(folder.path, out, arguments.data_dir, overwrite)}")

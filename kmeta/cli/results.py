@@ -26,7 +26,7 @@ def add_parser(commands):
 
 def run(arguments):
     """Run the command."""
-    from kmeta.runs.folder import replaced
+    from kmeta.placing import replaced
     from kmeta.runs.results_table import rendered
 
     if not Path(arguments.results).is_dir():

@@ -12,6 +12,7 @@ from kmeta.edge.images import to_float
 from kmeta.edge.scoring import UNKNOWN
 from kmeta.episode import Tensor
 from kmeta.learners.classifier_inputs import check_images, check_options, is_known, sound
+from kmeta.learners.finite import SavedFinite
 from kmeta.learners.restoring import restored
 from kmeta.ops import scoring
 
@@ -20,7 +21,7 @@ BATCH = 64  # images that `label` looks at together
 
 
 @keras.saving.register_keras_serializable("kmeta")
-class Classifier(keras.Model):
+class Classifier(SavedFinite):
     """A learner adapted to one support set: images in, probabilities out.
 
     Holds copies of all it needs as constants, so that training the learner further does not change

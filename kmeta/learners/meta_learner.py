@@ -14,13 +14,14 @@ from kmeta.checks import one_of
 from kmeta.data.images import to_float
 from kmeta.episode import Episode, Support, Tensor
 from kmeta.learners.classifier import Classifier
+from kmeta.learners.finite import SavedFinite
 from kmeta.learners.labels import labels_and_names
 from kmeta.learners.restoring import restored
 from kmeta.learners.streams import SameEpoch, image_shape_of, rewound
 from kmeta.ops import differentiation
 
 
-class MetaLearner(keras.Model):
+class MetaLearner(SavedFinite):
     """Base class of every learner: a Keras model called on an `Episode`.
 
     A learner defines `adapt_state(support, training, deployed)`, which returns the state (a dict of

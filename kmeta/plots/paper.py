@@ -2,8 +2,9 @@
 
 import contextlib
 import io
-import os
 from pathlib import Path
+
+from kmeta.placing import replaced
 
 PAPER, BAND, INK, FAINT, FRAME = "#ffffff", "#f3f5f8", "#1c2733", "#6b7785", "#c9d1da"
 RIGHT, WRONG = "#2e8b57", "#d1242f"
@@ -69,15 +70,9 @@ def finish(write, path):
         buffer = io.BytesIO()
         write(buffer)
         return buffer.getvalue()
-    path = Path(path)
-    draft = path.with_name(f".partial-{path.name}")
-    try:
-        with open(draft, "wb") as file:
-            write(file)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
+    with replaced(path) as draft, open(draft, "wb") as file:
+        write(file)
+    return Path(path)
 
 
 def names_of(class_names, way):

@@ -11,16 +11,16 @@ from kmeta.data.files import FileTree, decode
 from kmeta.edge.pixels import plain
 from kmeta.edge.scoring import softmax
 from kmeta.evaluation.confusion import confusion_matrix
+from kmeta.placing import replaced
 from kmeta.plots.confusion import MOST
 from kmeta.report.page import document, picture, section, table, tag
-from kmeta.runs.folder import replaced
 
 SIDE = 96  # of the small pictures
 SHOWN = 12  # pictures of a class, and errors
 NEAREST = 3
 
 
-def write_fit_report(classifier, folder, out):
+def write_fit_report(classifier, folder, out, overwrite=True):
     """Write one HTML page on a classifier of a folder of pictures; it needs no other file.
 
     The pictures of each class, near-duplicates, left-out pictures that were told wrong, with what
@@ -31,6 +31,7 @@ def write_fit_report(classifier, folder, out):
         classifier: `kmeta.FewShotClassifier.from_directory(folder)`.
         folder: the same folder or archive; only the pictures that are shown are read again.
         out: the file to write, whole or not at all.
+        overwrite: whether it may replace a file that is there.
 
     Returns:
         The path of the page, as `pathlib.Path`.
@@ -49,7 +50,7 @@ def write_fit_report(classifier, folder, out):
         if estimate is not None:
             parts += [_errors(classifier, estimate, small), *_charts(classifier, estimate)]
     page = document("Classifier of own pictures", tag("main", *parts))
-    with replaced(out) as temporary:
+    with replaced(out, overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return Path(out)
 

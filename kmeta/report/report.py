@@ -5,16 +5,18 @@ import warnings
 from pathlib import Path
 
 from kmeta import plots
+from kmeta.placing import replaced
 from kmeta.report import tables
 from kmeta.report.page import document, picture, section, table, tag
 from kmeta.runs.data import check_room, load_split
-from kmeta.runs.folder import Run, replaced
+from kmeta.runs.folder import Run
 
 
 def write_report(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = True,
 ) -> Path:
     """Write one HTML page on a run; it needs no other file and no network.
 
@@ -27,11 +29,13 @@ def write_report(
         path: folder of the run, see `kmeta.runs.Run`. It need not have finished.
         out: the file to write, whole or not at all. Default: `report.html` in the run's folder.
         data_dir: where the data are. Default: where they were in training.
+        overwrite: whether `out` may replace a file that is there.
 
     Returns:
         The path of the page, as `pathlib.Path`.
 
     Raises:
+        FileExistsError: where there is a file that may not be replaced.
         FileNotFoundError: where there is no run.
         ValueError: where a file of the run is damaged.
 
@@ -61,7 +65,7 @@ def write_report(
         parts.append(tables.evaluations_table(run.evaluations))
     parts += [tables.settings_table(recipe), tables.identity_table(config, result)]
     page = document(f"{recipe.name}: {run.path.name}", tag("main", *parts))
-    with replaced(out) as temporary:
+    with replaced(out, overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return Path(out)
 

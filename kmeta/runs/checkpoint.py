@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from kmeta.checks import is_finite, whole_number
+from kmeta.learners.finite import not_finite
+from kmeta.placing import replaced
 from kmeta.recipes.checking import mapping
-from kmeta.runs.folder import replaced
 
 PARTS = ("learner", "optimizer", "best")
 UNREADABLE = (
@@ -128,15 +129,6 @@ def _check(variables, values, path):
         raise ValueError(f"The checkpoint {path} is of a learner with other weights")
     if not all(np.all(np.isfinite(value)) for value in values):
         raise ValueError(f"The checkpoint {path} holds weights that are not finite")
-
-
-def not_finite(variables):
-    """Return the path of the first variable that holds an infinity or NaN; None where all are
-    finite."""
-    for variable, value in zip(variables, _values(variables), strict=True):
-        if not np.all(np.isfinite(value)):
-            return variable.path
-    return None
 
 
 def _read(path):

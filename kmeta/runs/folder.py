@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kmeta.checks import is_finite, whole_number
+from kmeta.placing import replaced
 from kmeta.recipes.checking import mapping, text
 from kmeta.recipes.recipe import Recipe, differences
 
@@ -170,24 +171,6 @@ def check_loadable(path):
         raise FileNotFoundError(f"No such file or folder: {path}")
     elif path.suffix != ".keras":
         raise ValueError(f"Expected the folder of a run, or a .keras file. Received: {path}")
-
-
-@contextlib.contextmanager
-def replaced(path):
-    """Yield a temporary path that takes the place of `path` in one move when the block ends.
-
-    Whenever the process dies, `path` holds the old content or the new, never a part of it.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".partial-{path.name}")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_json(path, values):

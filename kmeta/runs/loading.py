@@ -9,8 +9,8 @@ import numpy as np
 
 import kmeta
 from kmeta import weights
+from kmeta.learners.finite import not_finite
 from kmeta.learners.saved_files import check_keras_file
-from kmeta.runs.checkpoint import not_finite
 from kmeta.runs.folder import Run, check_loadable
 
 

@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from kmeta.runs.folder import replaced
+from kmeta.placing import replaced
 
 
 class EpochLine(keras.callbacks.Callback):

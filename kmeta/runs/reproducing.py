@@ -14,12 +14,13 @@ from pathlib import Path
 from kmeta import weights
 from kmeta.evaluation.one_shot_runs import omniglot_one_shot
 from kmeta.evaluation.score import evaluate
+from kmeta.placing import replaced
 from kmeta.recipes.recipe import Recipe, Tasks
 from kmeta.recipes.reproductions import ONE_SHOT_RUNS, Setting
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import load_split, make_episodes, sequence_labels
-from kmeta.runs.folder import Run, check_loadable, replaced, write_json
+from kmeta.runs.folder import Run, check_loadable, write_json
 from kmeta.runs.loading import load
 from kmeta.runs.log import cut_log
 from kmeta.runs.results_table import label, read_result, shown

@@ -15,11 +15,12 @@ import keras
 import kmeta
 from kmeta.evaluation.score import evaluate
 from kmeta.ops import differentiation
+from kmeta.placing import replaced
 from kmeta.recipes.recipe import Recipe
 from kmeta.runs.building import make_learner, make_optimizer
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import make_episodes, make_training_data, sequence_labels
-from kmeta.runs.folder import locked, replaced, write_json
+from kmeta.runs.folder import locked, write_json
 from kmeta.runs.log import EpochLine, cut_log
 from kmeta.runs.preparing import prepare
 

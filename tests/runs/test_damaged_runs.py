@@ -11,6 +11,7 @@ import pytest
 
 import kmeta
 from kmeta.cli.main import main
+from kmeta.learners import finite
 from kmeta.recipes import Recipe, Tasks
 from kmeta.runs import Run, train
 from kmeta.runs.building import make_learner, make_optimizer
@@ -303,6 +304,13 @@ def test_weights_that_are_not_finite_are_not_saved_though_the_loss_is(pictures, 
     with pytest.raises(FloatingPointError, match="is not finite after epoch 2.*before is kept"):
         checkpoint.on_epoch_end(1, {"loss": 1.0})
     assert (tmp_path / "c.npz").read_bytes() == before
+
+
+def test_weights_of_a_file_that_are_not_finite(pictures, tmp_path, monkeypatch):
+    learner = make_learner(small(pictures))
+    learner.build((16, 16, 1))
+    learner.variables[0].assign(learner.variables[0] * np.inf)
+    monkeypatch.setattr(finite, "not_finite", lambda _: None)  # as another program may save it
     learner.save(tmp_path / "x.keras")
     with pytest.raises(ValueError, match="Cannot load .* is not finite"):
         kmeta.load(tmp_path / "x.keras")
