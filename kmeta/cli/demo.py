@@ -8,9 +8,9 @@ from pathlib import Path
 from PIL import Image
 
 from kmeta.cli.episodes import draw
-from kmeta.cli.parsing import count
 from kmeta.cli.quiet import import_keras
 from kmeta.cli.train import train_and_report
+from kmeta.edge.numbers import count
 from kmeta.recipes import get
 
 FOLDER = "kmeta-demo"

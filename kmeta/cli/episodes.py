@@ -1,9 +1,10 @@
 """`kmeta episodes`: look at a task as a learner meets it."""
 
 from kmeta.cli.options import add_data_options, add_task_options
-from kmeta.cli.parsing import count, given, seed
+from kmeta.cli.parsing import given, seed
 from kmeta.cli.pictures import check_writable
 from kmeta.cli.quiet import import_keras
+from kmeta.edge.numbers import count
 from kmeta.placing import replaced
 from kmeta.recipes.changes import DATA_OPTIONS
 from kmeta.recipes.recipe import Tasks

@@ -6,9 +6,10 @@ from dataclasses import replace
 from kmeta.cli import benchmark
 from kmeta.cli.folders import score_bundle
 from kmeta.cli.options import add_data_options, add_learner_options, add_task_options
-from kmeta.cli.parsing import GIVEN_ONLY, count, given, seed
+from kmeta.cli.parsing import GIVEN_ONLY, given, seed
 from kmeta.cli.quiet import import_keras
 from kmeta.cli.train import absolute, outcome
+from kmeta.edge.numbers import count
 from kmeta.recipes.changes import DATA_OPTIONS, with_episodes
 from kmeta.recipes.learners import LEARNERS
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from kmeta import weights
 from kmeta.cli.adapt import add_invert
-from kmeta.cli.parsing import count, given
+from kmeta.cli.parsing import given
 from kmeta.cli.pictures import check_writable
 from kmeta.cli.quiet import import_keras
+from kmeta.edge.numbers import count
 
 HELD_OUT = {"omniglot": "evaluation", "glyphs": "test"}
 MANY = 200  # pictures, from which on progress is shown

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from kmeta.cli.options import add_data_options, add_task_options
-from kmeta.cli.parsing import GIVEN_ONLY, add_switch, count, given, points, seed
+from kmeta.cli.parsing import GIVEN_ONLY, add_switch, given, points, seed
+from kmeta.edge.numbers import count
 from kmeta.recipes.changes import DATA_OPTIONS
 from kmeta.recipes.recipe import Tasks
 

@@ -1,6 +1,7 @@
 """Options that several commands share, and the table of the learners' own options."""
 
-from kmeta.cli.parsing import GIVEN_ONLY, add_switch, count, positive
+from kmeta.cli.parsing import GIVEN_ONLY, add_switch
+from kmeta.edge.numbers import count, positive
 from kmeta.recipes.learners import LEARNERS
 
 LEARNER_OPTIONS = {

@@ -3,6 +3,8 @@
 import argparse
 import sys
 
+from kmeta.edge.numbers import number
+
 GIVEN_ONLY = argparse.SUPPRESS  # default of options that are absent unless they are given
 
 
@@ -27,39 +29,19 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def count(text):
-    """An integer of at least 1."""
-    return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")
-
-
 def count_or_zero(text):
     """An integer of at least 0."""
-    return _number(text, int, lambda value: value >= 0, "a whole number of at least 0")
+    return number(text, int, lambda value: value >= 0, "a whole number of at least 0")
 
 
 def seed(text):
     """An integer in `[0, 2**32)`."""
-    return _number(text, int, lambda value: 0 <= value < 2**32, "a whole number below 2**32")
-
-
-def positive(text):
-    """A float above 0."""
-    return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+    return number(text, int, lambda value: 0 <= value < 2**32, "a whole number below 2**32")
 
 
 def points(text):
     """Percentage points, a float from 0 to 100."""
-    return _number(text, float, lambda value: 0 <= value <= 100, "a number from 0 to 100")
-
-
-def _number(text, kind, fits, expected):
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not fits(value):
-        raise argparse.ArgumentTypeError(f"expected {expected}, received {text!r}")
-    return value
+    return number(text, float, lambda value: 0 <= value <= 100, "a number from 0 to 100")
 
 
 def add_switch(group, *names, **kwargs):

@@ -7,8 +7,8 @@ import numpy as np
 from kmeta.cli import folders, pictures
 from kmeta.cli.adapt import add_invert
 from kmeta.cli.output import shown
-from kmeta.cli.parsing import count
 from kmeta.cli.quiet import import_keras
+from kmeta.edge.numbers import count
 from kmeta.edge.scoring import UNKNOWN
 
 

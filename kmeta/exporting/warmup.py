@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from kmeta.edge.onnx_file import varint
+from kmeta.edge.wire import field
 
 _NAME, _SIGNATURE = 1, 3  # fields of ModelSpec
 _SPEC, _INPUTS = 1, 2  # of PredictRequest
@@ -61,14 +61,9 @@ def _even(shape, dtype, value):
 
 
 def _prediction_log(signature, inputs):
-    spec = _field(_NAME, b"kmeta") + _field(_SIGNATURE, signature.encode())
-    request = _field(_SPEC, spec)
+    spec = field(_NAME, b"kmeta") + field(_SIGNATURE, signature.encode())
+    request = field(_SPEC, spec)
     for name, value in inputs.items():
         tensor = value.SerializeToString()
-        request += _field(_INPUTS, _field(1, name.encode()) + _field(2, tensor))
-    return _field(_PREDICT_LOG, _field(_REQUEST, request))
-
-
-def _field(number, content):
-    """A length-delimited field of a protocol buffer."""
-    return varint(number << 3 | 2) + varint(len(content)) + content
+        request += field(_INPUTS, field(1, name.encode()) + field(2, tensor))
+    return field(_PREDICT_LOG, field(_REQUEST, request))

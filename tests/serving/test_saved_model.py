@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from kmeta_client.deploy import deploy, main
 from kmeta_edge import bundle as bundles
-from kmeta_edge import saved_model
+from kmeta_edge import saved_model, wire
 from tensorflow.core.protobuf import saved_model_pb2
 
 from kmeta.exporting import load_bundle, verify_bundle
@@ -164,6 +164,31 @@ def test_the_saver_is_the_loaders_alone(tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             saved_model.check(changed(data, change), "b")
+
+
+def test_an_operation_may_not_stand_twice():
+    """Of two, protobuf takes the last."""
+    node = wire.field(1, b"own") + wire.field(2, b"Sin") + wire.field(2, b"ReadFile")
+    data = wire.field(2, wire.field(2, wire.field(1, node)))
+    model = saved_model_pb2.SavedModel.FromString(data)
+    assert model.meta_graphs[0].graph_def.node[0].op == "ReadFile"
+    with pytest.raises(ValueError, match=r"saved_model\.pb is none"):
+        saved_model.check(data, "b")
+
+
+def test_a_file_to_restore_from_must_be_given():
+    def restoring(*inputs):
+        signature = wire.field(1, b"__inference__traced_restore_1")
+        signature += wire.field(2, wire.field(1, b"file"))
+        node = wire.field(1, b"a") + wire.field(2, b"RestoreV2")
+        node += b"".join(wire.field(3, name) for name in inputs)
+        function = wire.field(1, signature) + wire.field(3, node)
+        return wire.field(2, wire.field(2, wire.field(2, wire.field(1, function))))
+
+    saved_model.check(restoring(b"file", b"own"), "b")
+    for inputs in ((), (b"own", b"file")):
+        with pytest.raises(ValueError, match="restores from a file of its own"):
+            saved_model.check(restoring(*inputs), "b")
 
 
 def test_files_that_are_no_saved_model(tmp_path):

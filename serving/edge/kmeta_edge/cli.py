@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import bench, pictures
+from . import bench, numbers, pictures
 from .classifier import FewShotClassifier
 
 
@@ -18,7 +18,9 @@ def make_parser():
 
     part = _command(commands, "predict", _predict, "name the classes of pictures")
     part.add_argument("images", nargs="+", metavar="IMAGE")
-    part.add_argument("--threshold", type=_probability, metavar="P", help="below it: unknown")
+    part.add_argument(
+        "--threshold", type=numbers.probability, metavar="P", help="below it: unknown"
+    )
     part.add_argument("--invert", action="store_true", help="swap dark and light")
 
     part = _command(commands, "add", _add, "learn a class from pictures of it")
@@ -31,7 +33,7 @@ def make_parser():
     _command(commands, "check", _check, "check every file and the bundle's sample")
 
     part = _command(commands, "bench", _bench, "measure start, memory and time of a prediction")
-    part.add_argument("--runs", type=_count, default=500, metavar="N", help="default: 500")
+    part.add_argument("--runs", type=numbers.count, default=500, metavar="N", help="default: 500")
     return parser
 
 
@@ -86,24 +88,6 @@ def _check(parsed):
 def _bench(parsed):
     for name, value in bench.measure(parsed.bundle, parsed.runs).items():
         print(f"{name}\t{value}")
-
-
-def _count(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"expected a whole number of at least 1, received {text!r}"
-        )
-    return int(text)
-
-
-def _probability(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, received {text!r}")
-    return value
 
 
 if __name__ == "__main__":

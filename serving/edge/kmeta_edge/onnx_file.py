@@ -1,8 +1,9 @@
 """ONNX files as bytes: whether they read other files, and the embedding alone of a classifier.
 
-An ONNX file is a message of protocol buffers: fields, each a number, a kind and a content. The
-numbers are those of onnx.proto3.
+An ONNX file is a message of protocol buffers; the numbers of its fields are those of onnx.proto3.
 """
+
+from . import wire
 
 _WITHIN = {  # of each message: by number, the messages in it where tensors may be
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -25,7 +26,6 @@ _GRAPH, _METADATA = 7, 14  # of a model
 _OUTPUT, _NAME = 12, 1  # of a graph, and of its outputs
 _KEY = 1  # of an entry of the metadata
 _DEEPEST = 64
-_VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
 
 
 def check(content):
@@ -36,7 +36,7 @@ def check(content):
 def _check(message, kind, depth):
     if depth == 0:
         raise ValueError("graphs within graphs, too deep")
-    for number, value, _ in _fields(message):
+    for number, value, _ in wire.fields(message):
         if kind == "tensor" and (
             number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0)
         ):
@@ -55,61 +55,14 @@ def only(content, outputs, without):
         without: key of the metadata that is left out.
     """
     parts = []
-    for number, value, whole in _fields(memoryview(content)):
+    for number, value, whole in wire.fields(memoryview(content)):
         if number == _GRAPH:
             graph = b"".join(
                 bytes(part)
-                for inner, field, part in _fields(value)
-                if inner != _OUTPUT or _text(field, _NAME) in outputs
+                for inner, field, part in wire.fields(value)
+                if inner != _OUTPUT or wire.text(field, _NAME) in outputs
             )
-            parts.append(varint(_GRAPH << 3 | _BYTES) + varint(len(graph)) + graph)
-        elif number != _METADATA or _text(value, _KEY) != without:
+            parts.append(wire.field(_GRAPH, graph))
+        elif number != _METADATA or wire.text(value, _KEY) != without:
             parts.append(bytes(whole))
     return b"".join(parts)
-
-
-def _text(message, number):
-    found = [bytes(value) for field, value, _ in _fields(message) if field == number]
-    return found[0].decode("utf-8", "replace") if found else ""
-
-
-def _fields(message):
-    """`(number, value, all its bytes)` of each field; a value is an integer or a memoryview."""
-    place, end = 0, len(message)
-    while place < end:
-        begin = place
-        tag, place = _read_varint(message, place)
-        number, kind = tag >> 3, tag & 7
-        if kind == _VARINT:
-            value, place = _read_varint(message, place)
-        elif kind in (_EIGHT, _FOUR, _BYTES):
-            size = 8 if kind == _EIGHT else 4
-            if kind == _BYTES:
-                size, place = _read_varint(message, place)
-            value, place = message[place : place + size], place + size
-        else:
-            raise ValueError("it is no ONNX file")
-        if place > end:
-            raise ValueError("it is cut short")
-        yield number, value, message[begin:place]
-
-
-def _read_varint(message, place):
-    value = shift = 0
-    while shift < 70:
-        if place >= len(message):
-            raise ValueError("it is cut short")
-        byte = message[place]
-        value, place, shift = value | (byte & 127) << shift, place + 1, shift + 7
-        if byte < 128:
-            return value, place
-    raise ValueError("it is no ONNX file")
-
-
-def varint(value):
-    """A whole number of 0 or more as protocol buffers write it."""
-    parts = []
-    while value > 127:
-        parts.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*parts, value])

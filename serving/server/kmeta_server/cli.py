@@ -4,6 +4,8 @@ import argparse
 import os
 import sys
 
+from kmeta_edge.numbers import count, number, positive
+
 from kmeta_server.settings import Settings
 
 DEFAULTS = Settings()
@@ -35,21 +37,21 @@ def add_options(parser):
     )
     parser.add_argument(
         "--max-request-mb",
-        type=_positive,
+        type=positive,
         default=DEFAULTS.max_request_bytes >> 20,
         metavar="MB",
         help="largest body of a request (default: %(default)s)",
     )
     parser.add_argument(
         "--max-images",
-        type=_count,
+        type=count,
         default=DEFAULTS.max_images,
         metavar="N",
         help="most images, support items or classes of an input (default: %(default)s)",
     )
     parser.add_argument(
         "--max-bodies-mb",
-        type=_positive,
+        type=positive,
         default=DEFAULTS.max_bodies_bytes >> 20,
         metavar="MB",
         help="of all large bodies at the same time, others wait (default: %(default)s; at least "
@@ -57,35 +59,35 @@ def add_options(parser):
     )
     parser.add_argument(
         "--max-pixels",
-        type=_count,
+        type=count,
         default=DEFAULTS.max_pixels,
         metavar="N",
         help="most pixels of an input, images x height x width (default: %(default)s)",
     )
     parser.add_argument(
         "--max-picture-pixels",
-        type=_count,
+        type=count,
         default=DEFAULTS.max_picture_pixels,
         metavar="N",
         help="most pixels of a picture that comes as a file (default: %(default)s)",
     )
     parser.add_argument(
         "--workers",
-        type=_count,
+        type=count,
         default=os.cpu_count() or 1,
         metavar="N",
         help="predictions at the same time (default: one a processor, here %(default)s)",
     )
     parser.add_argument(
         "--threads",
-        type=_count,
+        type=count,
         default=DEFAULTS.threads,
         metavar="N",
         help="processors for one prediction (default: %(default)s)",
     )
     parser.add_argument(
         "--batch-size",
-        type=_count,
+        type=count,
         default=DEFAULTS.batch_size,
         metavar="N",
         help="most images predicted at once (default: %(default)s); 1 for no batches",
@@ -100,7 +102,7 @@ def add_options(parser):
     )
     parser.add_argument(
         "--reload-seconds",
-        type=_positive,
+        type=positive,
         default=DEFAULTS.reload_seconds,
         metavar="S",
         help="between two looks for new versions (default: %(default)s)",
@@ -167,31 +169,9 @@ def main(arguments=None):
     return 0
 
 
-def _number(text, kind, fits, expected):
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not fits(value):
-        raise argparse.ArgumentTypeError(f"expected {expected}, received {text!r}")
-    return value
-
-
-def _count(text):
-    return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")
-
-
 def _port(text):
-    return _number(text, int, lambda value: 0 <= value < 65536, "a number from 0 to 65535")
-
-
-def _positive(text):
-    return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+    return number(text, int, lambda value: 0 <= value < 65536, "a number from 0 to 65535")
 
 
 def _not_negative(text):
-    return _number(text, float, lambda value: 0 <= value < float("inf"), "a number of at least 0")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return number(text, float, lambda value: 0 <= value < float("inf"), "a number of at least 0")
