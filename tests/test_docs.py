@@ -36,10 +36,11 @@ ONLY_READ = {
     "kmeta train --resume --run runs/maml": "of the run before: tests/runs/test_training.py",
     "kmeta evaluate runs/omniglot --benchmark": "needs Omniglot: tests/cli/test_benchmark.py",
     "kmeta export ten.keras small-bundle --quantize": "minutes: tests/exporting/test_int8.py",
+    "kmeta export mine --web": "needs onnxruntime-web: tests/serving/test_static.py",
     "kmeta serve": "does not end by itself: tests/serving/test_server.py",
 }
 # Setting up, which .ci/run and whoever reads the page do.
-SET_UP = ("python3 -m venv .venv && .venv/bin/pip install ", "pip install ./serving/")
+SET_UP = ("python3 -m venv .venv && .venv/bin/pip install ", "pip install ./serving/", "npm ")
 
 RAN = set()  # what another page shows to the letter runs once
 

@@ -5,7 +5,7 @@ import importlib.metadata
 
 from starlette.responses import Response
 
-from kmeta_server import grown, openapi, pictures, protocol
+from kmeta_server import described, openapi
 from kmeta_server.errors import as_json
 from kmeta_server.repository import models
 
@@ -20,18 +20,12 @@ class About:
 
     async def about(self, _):
         """Name and version of the server."""
-        version = _version()
-        settings = self._settings
         return as_json(
             {
                 "name": NAME,
-                "version": version,
+                "version": _version(),
                 "extensions": ["binary_tensor_data"],
-                "parameters": {
-                    "max_request_bytes": settings.max_request_bytes,
-                    "max_picture_pixels": settings.max_picture_pixels,
-                    "allow_export": settings.allow_export,
-                },
+                "parameters": described.limits(self._settings),
             }
         )
 
@@ -62,25 +56,9 @@ class About:
     async def describe(self, request):
         """Inputs and outputs of a model."""
         served, signature = self._repository.find(**request.path_params)
-        classifier = served.classifier
-        most = pictures.most(classifier, self._settings)
+        name, settings = request.path_params["model"], self._settings
         return as_json(
-            {
-                "name": request.path_params["model"],
-                "versions": [served.version],
-                "platform": "onnxruntime_onnx",
-                "inputs": [tensor.describe() for tensor in signature.inputs.values()],
-                "outputs": [tensor.describe() for tensor in signature.outputs.values()],
-                "parameters": {
-                    "signature": signature.name,
-                    "class_names": classifier.class_names,
-                    "threshold": classifier.threshold,
-                    "unknown": classifier.unknown,
-                    "most_pictures": most,
-                    "light_background": most > 0 and classifier.light_background,
-                    "can_grow": classifier.fixed_way is None,
-                },
-            }
+            described.model(name, served.version, signature, served.classifier, settings)
         )
 
     async def model_ready(self, request):
@@ -91,12 +69,11 @@ class About:
     async def state(self, request):
         """What is known of the classes of a bundle; clients that add some begin with it."""
         served, _ = self._repository.find(**request.path_params)
-        reader = grown.state_reader(served.classifier, self._settings)
-        known, name = served.classifier.known(), request.path_params["model"]
-        content, headers = await asyncio.to_thread(
-            protocol.response, protocol.Request([]), name, served.version, known, reader.datatypes
+        name, settings = request.path_params["model"], self._settings
+        content = await asyncio.to_thread(
+            described.state, name, served.version, served.classifier, settings
         )
-        return Response(content, headers=headers)
+        return Response(content, media_type="application/json")
 
 
 def _version():

@@ -8,6 +8,7 @@ import * as engine from "./engine.js";
 import { hasItems, joined, without } from "./state.js";
 import { labels, stacked } from "./tensors.js";
 
+const largest = (numbers) => numbers.indexOf(Math.max(...numbers));
 const MOST_LEFT_OUT = 40; // pictures, evenly spread where there are more
 
 export class Classes {
@@ -123,7 +124,7 @@ export class Classes {
     if (!this.changed) {
       const inputs = { images: stacked(images, this.bundle.shape) };
       const found = await engine.run(this.bundle, "serving_default", inputs);
-      return this.#listed(found, (row) => found.label.data[row]);
+      return this.#listed(found);
     }
     return this.#classified(await this.state(), images);
   }
@@ -131,16 +132,17 @@ export class Classes {
   async #classified(state, images) {
     const inputs = { queries: stacked(images, this.bundle.shape), ...state };
     const found = await engine.run(this.bundle, "classify", inputs);
-    return this.#listed(found, (row) => this.names[Number(found.index.data[row])] ?? this.bundle.unknown);
+    return this.#listed(found);
   }
 
-  #listed({ probabilities, score }, label) {
-    const way = probabilities.shape[1];
-    return Array.from(score.data, (value, row) => ({
-      label: label(row),
-      score: value,
-      probabilities: Array.from(probabilities.data.subarray(row * way, (row + 1) * way)),
-    }));
+  #listed({ probabilities, score }) {
+    const way = probabilities.shape[1], threshold = Math.fround(this.bundle.threshold);
+    return Array.from(score.data, (value, row) => {
+      const shares = Array.from(probabilities.data.subarray(row * way, (row + 1) * way));
+      const likeliest = this.names[largest(shares)];
+      const label = value >= threshold ? likeliest : this.bundle.unknown;
+      return { label, score: value, probabilities: shares };
+    });
   }
 
   /** How many taught pictures are told right while each is left out: `{right, all}`.
@@ -158,7 +160,7 @@ export class Classes {
       const others = entry.examples.filter((other) => other !== example);
       const state = await this.state(entry, others);
       const [{ probabilities }] = await this.#classified(state, [example.image]);
-      right += this.entries[probabilities.indexOf(Math.max(...probabilities))] === entry;
+      right += this.entries[largest(probabilities)] === entry;
     }
     return { right, all: chosen.length };
   }

@@ -1,8 +1,6 @@
-/** What computes: here the server. A folder for static hosts has `onnx.js` in this place.
- *
- * A bundle is `{name, version, classNames, unknown, shape, most, canGrow, lightBackground}`.
- */
+/** What computes: here the server. A folder for static hosts has `onnx.js` in this place. */
 
+import { described } from "./described.js";
 import { LENGTH, decoded, encoded } from "./tensors.js";
 
 const SIGNATURES = ["serving_raw", "embed", "adapt", "classify", "episode"];
@@ -44,17 +42,7 @@ export async function bundles() {
 
 /** The bundle of a name. */
 export async function open(name) {
-  const { versions, inputs, parameters } = await (await ask(model(name))).json();
-  return {
-    name,
-    version: versions[0],
-    classNames: parameters.class_names,
-    unknown: parameters.unknown,
-    shape: inputs[0].shape.slice(1),
-    most: parameters.most_pictures,
-    canGrow: parameters.can_grow,
-    lightBackground: parameters.light_background,
-  };
+  return described(await (await ask(model(name))).json());
 }
 
 /** A picture's file as the model sees it, a Float32Array. */

@@ -37,7 +37,7 @@ const isTeaching = () => document.querySelector("[name=purpose]:checked").value 
 /** Tell or teach pictures, as the person has chosen. */
 async function take(files) {
   const name = byId("class-name").value.trim(), teaching = isTeaching();
-  if (!bundle.most) throw new Error(`The bundle ${bundle.name} classifies no pictures.`);
+  if (!bundle.takesPictures) throw new Error(`The bundle ${bundle.name} classifies no pictures.`);
   if (teaching) await classes.checkTeachable(name);
   const taken = [], refused = [];
   for (const [index, file] of files.entries()) {
@@ -101,7 +101,9 @@ async function scoreLeftOut(since) {
 
 function show() {
   byId("answers").replaceChildren(...items.map((item) => card(item, classes.names, bundle.unknown)));
-  byId("classes").replaceChildren(...classes.entries.map((entry) => (
+  const isTaught = ({ was }) => was === null;
+  const ordered = [...classes.entries].sort((a, b) => isTaught(b) - isTaught(a)); // these first
+  byId("classes").replaceChildren(...ordered.map((entry) => (
     bundle.canGrow ? row(entry, change) : element("li", {}, entry.name))));
   byId("class-names").replaceChildren(...classes.names.map((value) => element("option", { value })));
   for (const id of ["csv", "forget-answers"]) byId(id).disabled = items.length === 0;
@@ -119,6 +121,7 @@ const change = (action) => next(async () => {
 
 async function open(name) {
   bundle = await engine.open(name);
+  history.replaceState(null, "", `#${encodeURIComponent(name)}`); // so that a reload opens it
   const kept = await store.load(name).catch(() => null);
   const fits = kept?.shape.join() === bundle.shape.join() && bundle.canGrow;
   classes = new Classes(bundle, fits ? kept : null);
@@ -126,7 +129,7 @@ async function open(name) {
   changes += 1;
   byId("fixed").hidden = bundle.canGrow;
   byId("download").hidden = !(limits.canExport && bundle.canGrow);
-  byId("drawing-open").hidden = bundle.shape.at(-1) !== 1 || !bundle.most;
+  byId("drawing-open").hidden = bundle.shape.at(-1) !== 1 || !bundle.takesPictures;
   byId("purpose").disabled = !bundle.canGrow;
   byId("left-out").textContent = "";
   byId("kept").textContent = fits
@@ -195,11 +198,13 @@ function listen() {
 
 next(async () => {
   limits = await engine.limits();
-  const names = await engine.bundles();
+  const names = (await engine.bundles()).sort();
   if (names.length === 0) throw new Error("The server has no bundles.");
   byId("bundle").replaceChildren(...names.map((name) => element("option", { value: name }, name)));
   byId("limits").textContent = "PNG, JPEG, WebP, GIF or BMP; at most "
-    + `${inWords(limits.bytes)} and ${Math.floor(limits.pixels / 1e6)} million pixels each.`;
-  await open(names[0]);
+    + `${inWords(limits.bytes)} and ${Number((limits.pixels / 1e6).toPrecision(2))} million pixels each.`;
   listen();
+  const asked = decodeURIComponent(location.hash.slice(1));
+  byId("bundle").value = names.includes(asked) ? asked : names[0];
+  await open(byId("bundle").value);
 });

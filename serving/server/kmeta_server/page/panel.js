@@ -21,5 +21,5 @@ export function row({ name, was, examples }, act) {
   return element("li", {},
     element("div", { className: "buttons" }, field, remove),
     element("p", { className: "file" }, origin + more),
-    element("div", { className: "examples" }, ...pictures));
+    ...(pictures.length ? [element("div", { className: "examples" }, ...pictures)] : []));
 }

@@ -25,7 +25,8 @@ export function decoded({ outputs }, bytes) {
   let at = 0;
   return Object.fromEntries(outputs.map(({ name, datatype, shape, data, parameters }) => {
     const kind = KINDS[datatype];
-    if (data) return [name, { datatype, shape, data: kind ? typed(kind, data) : data }];
+    if (!kind) return [name, { datatype, shape, data }];
+    if (data) return [name, { datatype, shape, data: typed(kind, data) }];
     const end = at + parameters.binary_data_size;
     const part = new kind(bytes.slice(at, end));
     at = end;

@@ -1,0 +1,448 @@
+"""The page in a real browser: what a person does there, and what Python says of the same."""
+
+import base64
+import contextlib
+import csv
+import io
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from kmeta_edge import FewShotClassifier
+from kmeta_edge.pixels import fitted
+from PIL import Image
+
+from kmeta.cli import folders
+from kmeta.cli.main import main
+from kmeta.data.pictures import picture
+
+from . import browser as browsers
+from .conftest import adapt
+from .server_process import Server
+
+pytest.importorskip("kmeta_server.page", reason='needs the extra "test"')
+expect = pytest.importorskip("playwright.sync_api", reason='needs the extra "test"').expect
+
+SHAPE = (28, 28, 1)
+CLASSES, ANSWERS = "#classes > li", "#answers > li"
+MARKUP = '<img src="x" onerror="document.title=1">'
+LIMITS = ("--max-request-mb", 2, "--max-picture-pixels", 400_000, "--allow-export")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with browsers.launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def bundles(exported, photos, tmp_path_factory):
+    """By name: of classes as rows, the same with a threshold, and of items as rows."""
+    prototypical, matching = exported("prototypical")[1], exported("matching")[1]
+    strict = FewShotClassifier.load(prototypical)
+    images = np.stack([picture(path, SHAPE) for path in photos.iterdir()])
+    strict.threshold = float(np.median(strict.label(images)[1]))
+    path = tmp_path_factory.mktemp("strict") / "strict"
+    strict.save(path)
+    return {"prototypical": prototypical, "strict": path, "matching": matching}
+
+
+@pytest.fixture(scope="module")
+def server(chromium, bundles):
+    del chromium  # without which no server is needed
+    with Server(*bundles.values(), *LIMITS) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def visited(chromium, address, **options):
+    """A page of a new visitor, which has no error when it is left."""
+    context = chromium.new_context(**options)
+    page, faults = context.new_page(), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda m: "Content Security" in m.text and faults.append(m.text))
+    page.goto(address)
+    expect(page.locator(CLASSES)).to_have_count(3)
+    yield page
+    context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def page(chromium, server):
+    with visited(chromium, f"http://{server.address}/") as page:
+        choose(page, "prototypical")
+        yield page
+
+
+@pytest.fixture(scope="module")
+def photos(support, tmp_path_factory):
+    """A folder of 50 pictures of four classes, PNG, WebP and JPEG of several sizes."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(5)
+    patterns = [images[0, ..., 0] for images in support[0].values()]
+    for number in range(50):
+        noisy = 0.8 * patterns[number % 4] + 0.2 * rng.random((28, 28))
+        image = Image.fromarray((255 * noisy).astype("uint8"))
+        size = ((28, 28), (90, 61), (200, 300))[number % 3]
+        kind = ("png", "webp", "jpg")[number // 3 % 3]
+        image = image if number % 2 else Image.merge("RGB", [image, image.rotate(90), image])
+        image.resize(size).save(folder / f"{number:02}.{kind}")
+    return folder
+
+
+def choose(page, name):
+    page.select_option("#bundle", name)
+    expect(page).to_have_url(re.compile(f"#{name}$"))
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+
+
+def tell(page, files, count=None):
+    page.check("[value=tell]")
+    page.set_input_files("#files", files)
+    count = len(files) if count is None else count
+    expect(page.locator(ANSWERS)).to_have_count(count, timeout=20_000)
+
+
+def teach(page, name, images, folder):
+    """Teach a class from arrays, as the files that they are saved to."""
+    paths = []
+    for number, image in enumerate(images):
+        paths.append(folder / f"{len(list(folder.iterdir()))}-{number}.png")
+        Image.fromarray((255 * image[..., 0]).round().astype("uint8")).save(paths[-1])
+    page.fill("#class-name", name)
+    expect(page.locator("[value=teach]")).to_be_checked()
+    page.set_input_files("#files", paths)
+    expect(page.locator("#status")).to_have_text(f"{name}: {len(paths)} more.", timeout=20_000)
+    return np.stack([picture(path, SHAPE) for path in paths])
+
+
+def csv_of(page, tmp_path):
+    """`{file: row}` of the answers, and the header."""
+    with page.expect_download() as download:
+        page.click("#csv")
+    download.value.save_as(tmp_path / "answers.csv")
+    return rows_of((tmp_path / "answers.csv").read_text("utf-8"))
+
+
+def rows_of(text):
+    header, *rows = csv.reader(io.StringIO(text))
+    return {row[0]: row[1:] for row in rows}, header
+
+
+def assert_alike(found, expected):
+    """Rows of two CSVs: the same labels, and numbers that round alike."""
+    assert set(found) == set(expected)
+    for file, row in expected.items():
+        assert found[file][0] == row[0], file
+        numbers = [np.array(x[1:], float) for x in (found[file], row)]
+        np.testing.assert_allclose(*numbers, atol=1.1e-4)
+
+
+def predicted(classifier, folder):
+    out = io.StringIO()
+    folders.write_csv(classifier, folder, False, out)
+    return rows_of(out.getvalue())
+
+
+def probabilities(page, tmp_path):
+    """Of the answers by their files, in the order of the classes of the page."""
+    rows, header = csv_of(page, tmp_path)
+    return {file: np.array(row[2:], float) for file, row in rows.items()}, header[3:]
+
+
+def test_fifty_pictures_are_told_as_by_predict(page, bundles, photos, tmp_path, capsys):
+    tell(page, sorted(photos.iterdir()))
+    assert main(["predict", str(bundles["prototypical"]), str(photos)]) == 0
+    expected, header = rows_of(capsys.readouterr().out)
+    found, own_header = csv_of(page, tmp_path)
+    assert len(found) == 50 and own_header == header
+    assert len({row[0] for row in found.values()}) == 3
+    assert_alike(found, expected)
+
+
+def test_a_picture_that_is_dropped_or_pasted(page, bundles, photos):
+    file = photos / "02.png"
+    row, label, score = (
+        x[0]
+        for x in FewShotClassifier.load(bundles["prototypical"]).answers(picture(file, SHAPE)[None])
+    )
+    for number, (kind, key) in enumerate(
+        {"drop": "dataTransfer", "paste": "clipboardData"}.items(), 1
+    ):
+        page.evaluate(
+            """([text, kind, key]) => {
+                const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+                const data = new DataTransfer();
+                data.items.add(new File([bytes], "a.png", { type: "image/png" }));
+                const Kind = kind === "drop" ? DragEvent : ClipboardEvent;
+                document.body.dispatchEvent(new Kind(kind, { [key]: data, bubbles: true }));
+            }""",
+            [base64.b64encode(file.read_bytes()).decode(), kind, key],
+        )
+        expect(page.locator(ANSWERS)).to_have_count(number)
+    card = page.locator(ANSWERS).first
+    assert card.locator(".label").inner_text() == label
+    assert f"a.png, score {100 * score:.1f} %" in card.inner_text()
+    assert f"{100 * row.max():.1f} %" in card.locator(".scores").inner_text()
+    expect(page.locator("#status")).to_have_text(f"a.png: {label}")
+
+
+def test_unknown(page, bundles, photos, tmp_path):
+    choose(page, "strict")
+    tell(page, sorted(photos.iterdir())[:12])
+    classifier = FewShotClassifier.load(bundles["strict"])
+    labels = {
+        path.name: classifier.label(picture(path, SHAPE)[None])[0][0]
+        for path in sorted(photos.iterdir())[:12]
+    }
+    assert 0 < list(labels.values()).count("unknown") < 12
+    assert {file: row[0] for file, row in csv_of(page, tmp_path)[0].items()} == labels
+    marked = page.locator(".label.unknown")
+    expect(marked).to_have_count(list(labels.values()).count("unknown"))
+
+
+def test_dark_and_light(page, bundles, photos, tmp_path):
+    page.check("#invert")
+    tell(page, [photos / "00.png"])
+    row = FewShotClassifier.load(bundles["prototypical"]).predict(
+        1 - picture(photos / "00.png", SHAPE)[None]
+    )[0]
+    np.testing.assert_allclose(probabilities(page, tmp_path)[0]["00.png"], row, atol=1e-4)
+
+
+def test_drawing(page, bundles, tmp_path):
+    page.click("#drawing-open")
+    canvas = page.locator("#canvas")
+    expect(canvas).to_be_visible()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 100, steps=4)
+    page.mouse.move(box["x"] + 90, box["y"] + 220, steps=4)
+    page.mouse.up()
+    text = page.evaluate("document.querySelector('#canvas').toDataURL()")
+    drawn = base64.b64decode(text.partition(",")[2])
+    pixels = np.asarray(Image.open(io.BytesIO(drawn)).convert("L"))
+    is_light = FewShotClassifier.load(bundles["prototypical"]).light_background
+    assert (pixels == (255 if is_light else 0)).mean() > 0.5 and np.ptp(pixels) == 255
+    page.click("#drawing-use")
+    expect(page.locator(ANSWERS)).to_have_count(1)
+    row = FewShotClassifier.load(bundles["prototypical"]).predict(picture(drawn, SHAPE)[None])[0]
+    np.testing.assert_allclose(probabilities(page, tmp_path)[0]["drawing 1.png"], row, atol=1e-4)
+
+
+def test_webcam(page):
+    page.click("#camera-open")
+    expect(page.locator("#video")).to_be_visible()
+    page.click("#camera-take")
+    expect(page.locator(ANSWERS)).to_have_count(1)
+    expect(page.locator("#status")).to_contain_text("webcam 1.png: ")
+
+
+@pytest.mark.parametrize("name", ["prototypical", "matching"])
+def test_two_taught_classes_are_those_of_adapt(
+    page, exported, bundles, support, photos, tmp_path, name
+):
+    choose(page, name)
+    images, rng = dict(support[0]), np.random.default_rng(8)
+    more = {"dog": images["dog"], MARKUP: rng.random((3, *SHAPE)).astype("float32")}
+    folder = tmp_path / "taught"
+    folder.mkdir()
+    files = sorted(photos.iterdir())[:9]
+    tell(page, files)
+    taught = {label: teach(page, label, array, folder) for label, array in more.items()}
+    expect(page.locator("#left-out")).to_contain_text("of 5.", timeout=20_000)
+    if name == "matching":  # keeps each picture: the bundle's classes take more
+        taught["ant"] = teach(page, "ant", images["bee"], folder)
+        images["ant"] = np.concatenate([images["ant"], taught["ant"]])
+    names = ["ant", "bee", "cat", *more]
+    learner = exported(name)[0]
+    expected = adapt(learner, {**images, **{n: taught[n] for n in more}}, names)
+    rows = expected.predict(np.stack([picture(file, SHAPE) for file in files]), verbose=0)
+    found, header = probabilities(page, tmp_path)
+    assert header == names
+    for file, row in zip(files, rows, strict=True):
+        np.testing.assert_allclose(found[file.name], row, atol=1e-4)
+    assert page.title() == "kmeta" and page.locator("main img[src='x']").count() == 0
+    expect(page.locator("#kept")).to_contain_text("kept in this browser")
+
+    page.reload()  # what was taught is still there, and said
+    expect(page.locator("#kept")).to_contain_text("Restored from your last visit: 5 classes")
+    tell(page, files)
+    again, header = probabilities(page, tmp_path)
+    assert header == names
+    for file, row in found.items():
+        np.testing.assert_allclose(again[file], row, atol=1e-6)
+
+    with page.expect_download() as download:  # the same as a bundle
+        page.click("#download")
+    download.value.save_as(tmp_path / "grown.zip")
+    with zipfile.ZipFile(tmp_path / "grown.zip") as archive:
+        archive.extractall(tmp_path / "grown")
+    grown = FewShotClassifier.load(tmp_path / "grown" / name)
+    assert grown.class_names == names
+    np.testing.assert_allclose(
+        grown.predict(np.stack([picture(f, SHAPE) for f in files])), rows, atol=1e-4
+    )
+
+
+def test_classes_are_removed_renamed_and_come_back(page, bundles, photos, support, tmp_path):
+    files = sorted(photos.iterdir())[:6]
+    tell(page, files)
+    (tmp_path / "taught").mkdir()
+    taught = teach(page, "dog", support[0]["dog"], tmp_path / "taught")
+    page.get_by_role("button", name="Remove the class bee").click()
+    expect(page.locator(CLASSES)).to_have_count(3)
+    field = page.get_by_label("Name of the class cat")
+    field.fill("tiger")
+    field.press("Enter")
+    expect(page.get_by_label("Name of the class tiger")).to_be_visible()
+    page.get_by_role("button", name="Remove picture 2 of dog").click()
+    expect(page.locator(CLASSES).first).to_contain_text("taught here, 1 picture")
+    classifier = FewShotClassifier.load(bundles["prototypical"])
+    classifier.add_class("dog", taught[:1])
+    classifier.remove_class("bee")
+    found, header = probabilities(page, tmp_path)
+    assert header == ["ant", "tiger", "dog"]
+    rows = classifier.predict(np.stack([picture(file, SHAPE) for file in files]))
+    for file, row in zip(files, rows, strict=True):
+        np.testing.assert_allclose(found[file.name], row, atol=1e-4)
+    page.get_by_role("button", name="Remove picture 1 of dog").click()  # its last: it goes
+    expect(page.locator(CLASSES)).to_have_count(2)
+    page.get_by_role("button", name="Remove the class ant").click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Two classes must remain"))
+    field = page.get_by_label("Name of the class ant")
+    field.fill("tiger")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("There is a class tiger already"))
+    page.click("#forget-classes")
+    expect(page.locator(CLASSES)).to_have_count(3)
+    page.reload()
+    expect(page.locator(CLASSES)).to_have_count(3)
+    expect(page.locator("#kept")).to_be_empty()
+
+
+def test_what_goes_wrong_is_said_in_words(page, photos):
+    alert = page.get_by_role("alert")
+    expect(page.locator("#limits")).to_contain_text("at most 2 MB and 0.4 million pixels")
+    wrong = {"name": "no <b>.png", "mimeType": "image/png", "buffer": b"no picture"}
+    large = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(3 << 20)}
+    tell(page, [wrong], 0)
+    expect(alert).to_contain_text("no <b>.png: Cannot read the image")
+    tell(page, [large], 0)
+    expect(alert).to_have_text("large.png: it has more than 2 MB.")
+    tell(page, [wrong, {**wrong, "name": "a.png", "buffer": (photos / "00.png").read_bytes()}], 1)
+    expect(alert).to_contain_text("no <b>.png")
+    page.check("[value=teach]")
+    page.set_input_files("#files", [photos / "00.png"])
+    expect(alert).to_have_text("Give the class a name first.")
+    for name, text in {"unknown": "No class can be called unknown.", "ant": "one summary"}.items():
+        page.fill("#class-name", name)
+        page.set_input_files("#files", [photos / "00.png"])
+        expect(alert).to_contain_text(text)
+    tell(page, [photos / "00.png"], 2)
+    expect(alert).to_be_hidden()
+
+
+def test_a_server_that_has_gone(chromium, bundles, photos):
+    with Server(bundles["prototypical"]) as server:
+        with visited(chromium, f"http://{server.address}/") as page:
+            expect(page.locator("#download")).to_be_hidden()  # it was not allowed
+            server.process.terminate()
+            server.process.wait()
+            tell(page, [photos / "00.png"], 0)
+            expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_of_accessibility(chromium, server, photos, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    address, size = f"http://{server.address}/", {"width": 360, "height": 740}
+    with visited(chromium, address, color_scheme=scheme, viewport=size) as page:
+        tell(page, sorted(photos.iterdir())[:2])
+        page.fill("#class-name", "dog")
+        page.set_input_files("#files", [photos / "03.webp"])
+        expect(page.locator(CLASSES)).to_have_count(4)
+        page.click("#drawing-open")
+        page.click("#camera-open")
+        expect(page.locator("#video")).to_be_visible()
+        found = axe.run(page).response["violations"]
+        assert [x["id"] for x in found if x["impact"] in ("serious", "critical")] == [], found
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= size["width"]  # a phone needs no scrolling aside
+
+
+def test_by_keyboard_alone(page, photos):
+    page.locator("[value=tell]").focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("[value=teach]")).to_be_checked()
+    page.keyboard.press("Tab")
+    page.keyboard.type("dog")
+    page.keyboard.press("Tab")
+    expect(page.locator("#files")).to_be_focused()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Space")
+    chooser.value.set_files([photos / "03.webp"])
+    expect(page.locator(CLASSES)).to_have_count(4)
+    remove = page.get_by_role("button", name="Remove the class dog")
+    remove.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(CLASSES)).to_have_count(3)
+
+
+@pytest.mark.parametrize("crop", [None, 0.875])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (24, 30, 3)])
+def test_pixels_are_prepared_in_the_browser_as_in_python(page, shape, crop):
+    rng = np.random.default_rng(1)
+    for height, width in (shape[:2], (61, 90), (9, 200), (28, 40), (5, 3)):
+        pixels = rng.integers(0, 256, (height, width, 4), "uint8")
+        found = page.evaluate(
+            """async ([width, height, data, shape, crop]) => {
+                const { fitted } = await import("/lanczos.js");
+                const picture = { width, height, data: Uint8Array.from(data) };
+                return Array.from(fitted(picture, shape, crop));
+            }""",
+            [width, height, pixels.ravel().tolist(), list(shape), crop],
+        )
+        expected = fitted(Image.fromarray(pixels[..., :3]), shape, crop)
+        np.testing.assert_allclose(np.reshape(found, shape), expected, atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def static(chromium, bundles, tmp_path_factory):
+    """The address of a folder that `kmeta export --web` wrote, below another one."""
+    del chromium
+    place = tmp_path_factory.mktemp("static")
+    runtime = str(browsers.onnxruntime_web(place))
+    command = ["export", str(bundles["prototypical"]), "--web", str(place / "below" / "page")]
+    assert main([*command, "--runtime", runtime]) == 0
+    with browsers.hosted(place) as address:
+        yield f"{address}/below/page/"
+
+
+def test_a_static_page_tells_and_learns_without_a_server(
+    chromium, static, bundles, photos, support, tmp_path
+):
+    classifier = FewShotClassifier.load(bundles["prototypical"])
+    with visited(chromium, static) as page:
+        tell(page, sorted(photos.iterdir()))
+        found, expected = csv_of(page, tmp_path)[0], predicted(classifier, photos)[0]
+        assert len(found) == 50
+        assert_alike(found, expected)
+        (tmp_path / "taught").mkdir()
+        classifier.add_class("dog", teach(page, "dog", support[0]["dog"], tmp_path / "taught"))
+        page.reload()
+        expect(page.locator("#kept")).to_contain_text("Restored from your last visit: 4 classes")
+        tell(page, sorted(photos.iterdir())[:9])
+        found, header = probabilities(page, tmp_path)
+        assert header == classifier.class_names
+        for file, row in found.items():
+            expected = classifier.predict(picture(photos / file, SHAPE)[None])[0]
+            np.testing.assert_allclose(row, expected, atol=1.1e-4)
+        wrong = {"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"}
+        tell(page, [wrong], 9)
+        expect(page.get_by_role("alert")).to_have_text(
+            "no.png: this browser cannot read it as a picture."
+        )
+        expect(page.locator("#download")).to_be_hidden()
