@@ -47,7 +47,10 @@ setup(
         "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
-    packages=find_packages(include=["kmeta", "kmeta.*"]),
+    # kmeta.edge is the package for devices. In a checkout `kmeta/edge` links to it; builds and
+    # editable installs take it from where it is, and need no links.
+    packages=sorted({*find_packages(include=["kmeta", "kmeta.*"]), "kmeta.edge"}),
+    package_dir={"kmeta.edge": "serving/edge/kmeta_edge"},
     package_data={
         "kmeta": ["py.typed"],
         "kmeta.data": ["*.json", "*.npz"],
@@ -74,6 +77,7 @@ setup(
         "test": [
             "pytest>=8.4",
             "pytest-xdist>=3.8",
+            "setuptools>=77",
             "tensorflow-serving-api>=2.21,<2.22",
             "nbclient>=0.10",
             "ipykernel>=6.29",
