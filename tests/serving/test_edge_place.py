@@ -113,6 +113,26 @@ def test_a_bundle_that_gets_another_file_during_its_replacement_stays(old, steps
     assert list(old.parent.iterdir()) == [old]
 
 
+def test_what_cannot_be_put_back_is_kept(old, monkeypatch):
+    """The place is taken a second time while the replacement is undone."""
+    exchange, times = place._exchange, []
+
+    def once(one, other):
+        times.append(one)
+        if len(times) > 1:
+            return False
+        (other / "thesis.tex").write_text("years of work")
+        return exchange(one, other)
+
+    monkeypatch.setattr(place, "_exchange", once)
+    with pytest.raises(ValueError, match="which holds also 'thesis.tex'"):
+        with place.building(old, overwrite=True) as folder:
+            (folder / "file").write_text("new")
+    (kept,) = old.parent.glob("bundle.*.kept")
+    assert contents(kept) == {"manifest.json": OLD, "thesis.tex": "years of work"}
+    assert not list(old.parent.glob(".*"))
+
+
 def test_folders_of_like_names_are_not_removed(old):
     """Only those that this module itself named, see `_beside`."""
     mine = old.with_name(".bundle.draft.tmp")

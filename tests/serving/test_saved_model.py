@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import tensorflow as tf
 from kmeta_client.deploy import deploy, main
 from kmeta_edge import bundle as bundles
 from kmeta_edge import saved_model, wire
+from tensorflow.core.framework import graph_pb2, op_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.client import pywrap_tf_session as c_api
 
 from kmeta.exporting import load_bundle, verify_bundle
 
@@ -107,6 +110,28 @@ def test_operations_that_reach_out(tmp_path, operation):
     data = saved(tmp_path / "model", ATTACKS[operation])
     with pytest.raises(ValueError, match="can reach beyond its folder: it has the operation"):
         saved_model.check(data, "b")
+
+
+def test_every_operation_with_a_place_to_read_or_write():
+    """By their registered attributes and inputs; no operation is run."""
+    registered = op_def_pb2.OpList.FromString(c_api.TF_GetBuffer(c_api.TF_GetAllOpList()))
+    assert len(registered.op) > 1000
+    places = re.compile("file|path|address|url|server|region")
+    reaching = {
+        operation.name
+        for operation in registered.op
+        if any(
+            places.search(part.name)
+            for part in (*operation.attr, *operation.input_arg)
+            if part.DESCRIPTOR.name == "ArgDef" or part.type in ("string", "list(string)")
+        )
+    }
+    assert {"ReadFile", "WriteFile", "RecordInput", "Skipgram", "ImmutableConst"} <= reaching
+    for name in reaching:
+        node = graph_pb2.GraphDef(node=[{"name": "a", "op": name}])
+        model = saved_model_pb2.SavedModel(meta_graphs=[{"graph_def": node}])
+        with pytest.raises(ValueError, match=f"the operation {name}$"):
+            saved_model.check(model.SerializeToString(), "b")
 
 
 def test_a_model_that_computes(tmp_path):
@@ -217,11 +242,40 @@ def replace_saved_model(bundle, data):
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
+def list_again(bundle):
+    """Write the manifest of the files as they now are."""
+    bundles.write_manifest(bundle, json.loads((bundle / "manifest.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    "name", ["1/unlisted", "1/variables/variables.data-00001-of-00002", "2/saved_model.pb", ".x"]
+)
+def test_files_of_which_the_manifest_does_not_know(bundle, name, tmp_path):
+    path = bundle / "saved_model" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x")
+    for read in (verify_bundle, load_bundle, lambda path: deploy(path, tmp_path / "model")):
+        with pytest.raises(ValueError, match=f"its manifest does not have saved_model/{name}"):
+            read(bundle)
+    path.unlink()
+    path.symlink_to(tmp_path)
+    with pytest.raises(ValueError, match=f"its manifest does not have saved_model/{name}"):
+        verify_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["2/saved_model.pb", "1/saved_model.pbtxt", "1/a/saved_model.cpb"])
+def test_a_second_program(bundle, name):
+    path = bundle / "saved_model" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(saved(bundle.parent / "evil", written))
+    list_again(bundle)
+    with pytest.raises(ValueError, match=f"has a second SavedModel: saved_model/{name}"):
+        load_bundle(bundle)
+
+
 def test_bundles_and_deployment(bundle, tmp_path, capsys):
-    (bundle / "saved_model/1/unlisted").write_text("x")
     assert deploy(bundle, tmp_path / "model") == 1
-    names = {p.name for p in pathlib.Path(tmp_path / "model/1").iterdir()}
-    assert "saved_model.pb" in names and "unlisted" not in names
+    assert "saved_model.pb" in {p.name for p in pathlib.Path(tmp_path / "model/1").iterdir()}
     replace_saved_model(bundle, saved(tmp_path / "evil", written))
     for load in (verify_bundle, load_bundle, lambda path: deploy(path, tmp_path / "model")):
         with pytest.raises(ValueError, match="can reach beyond its folder: it has the operation W"):

@@ -30,7 +30,7 @@ def read(directory, whole=False):
     Raises:
         ValueError: if `directory` is no bundle, is of another format version, if a file is
             missing or has changed, which is named, or if the SavedModel reads or writes files,
-            or calls Python.
+            calls Python, or has a file that is not in the manifest.
     """
     directory = pathlib.Path(directory)
     for _ in range(_TRIES):
@@ -54,6 +54,7 @@ def _identity(directory):
 
 
 def _contents(directory, manifest, whole):
+    _check_only_listed(directory, manifest["files"])
     found = {}
     for name, expected in manifest["files"].items():
         path = directory / name
@@ -73,6 +74,17 @@ def _contents(directory, manifest, whole):
         _compare(directory, name, entry, expected)
         found[name] = data
     return found
+
+
+def _check_only_listed(directory, listed):
+    """Raise ValueError if a server could read a file of the SavedModel that was not looked at."""
+    below = (directory / _SERVER_ONLY).rglob("*")
+    found = {x.relative_to(directory).as_posix() for x in below if x.is_symlink() or not x.is_dir()}
+    for name in sorted(found - set(listed)):
+        raise ValueError(f"The bundle '{directory}' is damaged: its manifest does not have {name}")
+    for name in sorted(listed):
+        if pathlib.PurePath(name).stem == "saved_model" and name != _SAVED_MODEL:
+            raise ValueError(f"The bundle '{directory}' has a second SavedModel: {name}")
 
 
 def arrays(directory, contents, name, names=None):

@@ -32,6 +32,7 @@ class Models:
         self.contents, self._where = contents, where
         self._options = onnxruntime().SessionOptions()
         self._options.log_severity_level = 4  # what fails is raised
+        self._options.add_session_config_entry("session.load_model_format", "ONNX")
         if threads is not None:
             self._options.intra_op_num_threads = threads
         self._loaded = {}

@@ -82,6 +82,7 @@ def building(directory, overwrite=False):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
+        made = folder.stat().st_ino
     except OSError as error:
         raise ValueError(
             "Argument `directory` must lie in a folder that can be written to. "
@@ -92,7 +93,22 @@ def building(directory, overwrite=False):
         yield folder
         _publish(folder, path, overwrite)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)  # after an error, or the bundle that was replaced
+        _remove(folder, made, path)
+
+
+def _remove(folder, made, path):
+    """Remove what was built if it failed, or the bundle that was replaced, and nothing else.
+
+    made: the inode of what was built. After a replacement that could not be undone `folder` may be
+    another one: that is kept, under a name that can be seen.
+    """
+    if not folder.exists():
+        return
+    is_mine = folder.stat().st_ino == made or not any(folder.iterdir())
+    if is_mine or _foreign(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        os.rename(folder, path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.kept"))
 
 
 def _publish(folder, path, overwrite):

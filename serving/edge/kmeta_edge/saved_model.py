@@ -10,7 +10,8 @@ from . import wire
 _REACHES_OUT = re.compile(
     "File|Reader|Dataset|Iterator|Summary|Checkpoint|Snapshot|LMDB|Proto|Print|Dump|ImportEvent"
     "|^_?Save|^_?Restore|^_?Load|PyFunc|Generator|Debug|Rpc|Remote|Worker|Collective|Nccl|TPU|TRT|HostCompute"
-    "|DistributedSave|DTensor|Xla(Launch|Send|Recv|CustomCall)|^_?(Send|Recv)"
+    "|DistributedSave|DTensor|Xla(Launch|Send|Recv|CustomCall|CallModule)|^_?(Host)?(Send|Recv)$"
+    "|RecordInput|ImmutableConst|Vocab|Skipgram|FixedUnigram|StatisticsSaver"
 )
 _OF_THE_SAVER = ("SaveV2", "RestoreV2", "ShardedFilename", "MergeV2Checkpoints")
 _SAVER = re.compile(r"^__inference__traced_(save|restore)_\d+$")
