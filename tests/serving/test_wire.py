@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kmeta_edge import wire
+from kmeta_edge import onnx_file, wire
 from tensorflow.core.framework import attr_value_pb2, node_def_pb2, tensor_shape_pb2
 
 
@@ -45,3 +45,12 @@ def test_numbers_are_written_as_protobuf_writes_them(size):
 def test_what_is_no_message_is_refused(data, words):
     with pytest.raises(ValueError, match=words):
         wire.text(memoryview(data), 1)
+
+
+def test_a_number_where_a_message_should_be():
+    graph = wire.field(12, wire.field(1, b"embeddings"))
+    data = wire.field(7, graph)
+    assert onnx_file.only(data, ["embeddings"], "key") == data
+    for number in (b"\x38\x05", wire.field(7, b"\x60\x05")):  # of the graph, of its outputs
+        with pytest.raises(ValueError, match="a number stands where a message should be"):
+            onnx_file.only(number, ["embeddings"], "key")

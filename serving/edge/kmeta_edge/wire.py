@@ -11,6 +11,8 @@ def fields(message):
 
     A value is an integer or a memoryview. Raises ValueError where it is no such message.
     """
+    if not isinstance(message, memoryview):
+        raise ValueError("a number stands where a message should be")
     place, end = 0, len(message)
     while place < end:
         begin = place
