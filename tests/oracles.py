@@ -196,3 +196,13 @@ def ridge_scores(x, y, queries, lam):
     held_back = (lam * np.trace(gram) / len(x) + 1e-6) * np.eye(len(x))
     solved = np.linalg.solve(gram + held_back, y - 1 / y.shape[-1])
     return (queries - mean) @ centred.T @ solved
+
+
+def ridge_variances(x, queries, lam):
+    """`[queries]`, of the Gaussian process of the same regression, in units of what holds back."""
+    x, queries = (np.asarray(a, "float64") for a in (x, queries))
+    x, queries = (a / np.linalg.norm(a, axis=-1, keepdims=True) for a in (x, queries))
+    centred, queries = x - x.mean(0), queries - x.mean(0)
+    held_back = lam * np.square(centred).sum() / len(x) + 1e-6
+    inverse = np.linalg.inv(centred.T @ centred + held_back * np.eye(x.shape[1]))
+    return np.einsum("qd,de,qe->q", queries, inverse, queries)

@@ -25,10 +25,11 @@ LEARNER_OPTIONS = {
         "metavar": "X",
         "help": "how much the ridge regression is held back, relative to the features' variance",
     },
-    "nearness": {
+    "doubt": {
         "type": positive,
         "metavar": "X",
-        "help": "how much the nearest support picture counts when pictures of no class are refused",
+        "help": "how much it counts, when pictures of no class are refused, that little is known "
+        "of pictures like them",
     },
     "scale": {"type": positive, "metavar": "X", "help": "factor of distances or cosines"},
     "full_context": {

@@ -19,6 +19,7 @@ In ONNX each network stands once. The readers of bundles, `kmeta.edge.models`, p
 |---|---|---|
 | `classifier.onnx` | `images` | `probabilities`, `label`, `score`; metric: `embeddings` |
 | `support.onnx` | `images` | `embeddings`, where support images have a network of their own |
+| `views.onnx` | `images` | `views`, where support images are looked at in several ways |
 | `adapt.onnx` | `support_embeddings`, `support_labels` | the state |
 | `classify.onnx` | `embeddings` and the state | `probabilities`, `index`, `score` |
 | `resize.onnx` | `raw_images` | `images` |
@@ -115,14 +116,16 @@ def graphs(classifier):
         )
     if functions.can_grow:
         state, rows = state_specs(functions)
-        shape = [None, *functions.learner.feature_shape]
-        embeddings, support_embeddings = (
-            tf.TensorSpec(shape, tf.float32, name=name)
-            for name in ("embeddings", "support_embeddings")
+        learner = functions.learner
+        embeddings = tf.TensorSpec([None, *learner.feature_shape], tf.float32, name="embeddings")
+        support_embeddings = tf.TensorSpec(
+            [None, *learner.support_shape], tf.float32, name="support_embeddings"
         )
         labels = tf.TensorSpec([None], tf.int64, name="support_labels")
-        if functions.learner.support_embedding is not None:
+        if learner.support_embedding is not None:
             found["support"] = Endpoint(functions.embed_support, (images,), {}, served)
+        if learner.views > 1:
+            found["views"] = Endpoint(functions.views, (images,), {}, _first("items", "views"))
         found["adapt"] = Endpoint(
             functions.adapt_embedded,
             (support_embeddings, labels),

@@ -13,7 +13,7 @@ from kmeta.edge import place
 from kmeta.edge.images import to_float
 from kmeta.exporting import int8, manifest, parity
 
-_STORED = 4  # images of a sample
+_STORED = 3  # images of a sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ def export(
         classifier: `kmeta.Classifier`, as `learner.adapt` returns it.
         directory: folder of the bundle; new, or empty. Parents are created.
         sample: images `[n, *image_shape]`, float in [0, 1] or uint8, to verify with and to store:
-            up to four of them, as 8-bit pixels. The support images are a good choice. Default: 4
+            up to three of them, as 8-bit pixels. The support images are a good choice. Default: 4
             images of uniform noise, the same every time. A single image is taken twice, to verify
             a batch.
         overwrite: replace the bundle that is at `directory`. A folder that holds other things is

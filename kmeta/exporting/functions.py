@@ -6,6 +6,7 @@ from kmeta.edge.images import ROUNDING
 from kmeta.edge.scoring import UNKNOWN
 from kmeta.exporting import encoded, portable
 from kmeta.ops import scoring
+from kmeta.ops.views import views
 
 
 class Functions:
@@ -22,6 +23,7 @@ class Functions:
         self.learner = classifier.learner
         self.can_grow = classifier.can_grow
         self.way = None if self.can_grow else len(classifier.class_names)
+        self._network = tf.function(self.learner.network, autograph=False)  # once for all that call
 
     def state(self):
         """The classifier's own portable state, tensors by name."""
@@ -29,7 +31,11 @@ class Functions:
 
     def serving_default(self, images, **settings):
         """Probabilities, names and scores of images."""
-        return self._named(self.classifier.logits(images), settings)
+        if not self.can_grow:
+            return self._named(self.classifier.logits(images), settings)
+        answers = self.classifier_and_embeddings(images, **settings)
+        del answers["embeddings"]
+        return answers
 
     def serving_bytes(self, image_bytes, **settings):
         """The same of PNG and JPEG files."""
@@ -49,7 +55,7 @@ class Functions:
     def classifier_and_embeddings(self, images, **settings):
         """`serving_default` and `embed` at once."""
         with self.classifier.own_weights():
-            embedded = self.learner.embed(tf.expand_dims(images, 0))
+            embedded = self._embedded(images)
             logits = self.learner.compare(self.classifier.state, embedded)[0]
         embeddings = {"embeddings": tf.cast(embedded[0], tf.float32)}
         return {**self._named(logits, settings), **embeddings}
@@ -57,13 +63,17 @@ class Functions:
     def embed(self, images):
         """Embedded queries."""
         with self.classifier.own_weights():
-            embedded = self.learner.embed(tf.expand_dims(images, 0))[0]
+            embedded = self._embedded(images)[0]
         return {"embeddings": tf.cast(embedded, tf.float32)}
+
+    def views(self, images):
+        """Looks at each support image, `[items, views, ...]`."""
+        return {"views": views(images, self.learner.views)}
 
     def embed_support(self, images):
         """Embedded support images."""
         with self.classifier.own_weights():
-            embedded = self.learner.embed_support(tf.expand_dims(images, 0))[0]
+            embedded = self._embedded_support(images)[0]
         return {"embeddings": tf.cast(embedded, tf.float32)}
 
     def adapt(self, support_images, support_labels):
@@ -96,9 +106,20 @@ class Functions:
         """Answers for queries after adapting to a support set."""
         support = portable.support_set(support_images, support_labels, self.way)
         with self.classifier.own_weights():
-            state = self.learner.adapt_state(support, deployed=True)
-            logits = self.learner.classify(state, tf.expand_dims(queries, 0))[0]
+            if self.can_grow:
+                embedded = self._embedded_support(support_images)
+                state = self.learner.summarise(embedded, support.y)
+                logits = self.learner.compare(state, self._embedded(queries))[0]
+            else:
+                state = self.learner.adapt_state(support, deployed=True)
+                logits = self.learner.classify(state, tf.expand_dims(queries, 0))[0]
         return _answers(logits, **settings)
+
+    def _embedded_support(self, images):
+        return self.learner.embed_support(tf.expand_dims(images, 0), network=self._network)
+
+    def _embedded(self, images):
+        return self.learner.embed(tf.expand_dims(images, 0), network=self._network)
 
     def _named(self, logits, settings):
         found = _answers(logits, **settings)

@@ -225,9 +225,10 @@ def _inputs(models, images, labels):
     given = {"images": images}
     return {
         "classifier": given,
+        "views": given,
         "support": given,
         "classify": {**embedded, **models.run("adapt", support)},
-        "adapt": {"support_embeddings": embedded["embeddings"], "support_labels": labels},
+        "adapt": {"support_embeddings": models.support(images), "support_labels": labels},
         "resize": {"raw_images": np.round(images * 255).astype("uint8")},
     }
 

@@ -8,6 +8,7 @@ from kmeta.data.pictures import picture, pictures_of
 from kmeta.few_shot import backbones
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.ops.views import views
 
 BATCH = 32  # pictures looked at together
 SAMPLE = 8  # prepared pictures that are kept, to prove an export with
@@ -66,9 +67,16 @@ class Album:
         return kept
 
     def embed(self, images):
-        """What is kept of prepared images `[n, *image_shape]`."""
+        """What is kept of prepared images `[n, *image_shape]`: these, or features `[n, ...]`; of
+        several views of each, `[n, views, ...]`."""
         if not self.keeps_features:
             return images
+        if self.learner.views == 1:
+            return self._features(images)
+        parts = [views(part[None], self.learner.views)[0] for part in images]
+        return np.stack([self._features(ops.convert_to_numpy(part)) for part in parts])
+
+    def _features(self, images):
         if self._look is None:  # a model, which runs as a graph
             self._look = keras.Sequential([keras.Input(self.image_shape), self.learner.network])
         parts = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
@@ -91,7 +99,8 @@ class Album:
         if not self.keeps_features:
             parts = [classifier.logits(part) for part in self._parts(images)]
             return np.concatenate([ops.convert_to_numpy(part) for part in parts])
-        embedded = ops.convert_to_tensor(self.look_at(images)[None])
+        parts = [self._features(part) for part in self._parts(images)]
+        embedded = ops.convert_to_tensor(np.concatenate(parts)[None])
         return ops.convert_to_numpy(self.learner.compare(classifier.state, embedded))[0]
 
     def _parts(self, images):

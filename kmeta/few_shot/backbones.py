@@ -15,6 +15,7 @@ from kmeta.learners.meta_learner import MetaLearner
 from kmeta.learners.metric.prototypical import PrototypicalNetwork
 from kmeta.learners.metric.r2d2 import R2D2
 from kmeta.learners.saved_files import check_weights
+from kmeta.ops.views import MOST
 from kmeta.runs.loading import load
 
 SIZE = 224  # of the pictures that most networks of keras.applications were trained on
@@ -100,7 +101,8 @@ def _pooled(network, image_shape):
 def _with_head(network, head):
     if head == "prototypes":
         return PrototypicalNetwork(network, distance="cosine", scale=SCALE)
-    return R2D2(network)
+    learner = R2D2(network)
+    return learner if learner.crop is None else R2D2(network, views=MOST)  # it is for photographs
 
 
 def inverted(learner):

@@ -16,12 +16,17 @@ AUTO = "auto"
 TRIED = ("photos", "prototypical-omniglot")
 PIXELS = "raw pixels"  # 32 x 32, by which every backbone is judged
 SIDE = 32
+FEW = 250  # pictures, up to which several views of each are learned from
 _COLOURED = 0.02  # mean range of the channels of a picture, of 1
 _TWO_TONES = 0.8  # share of a drawing's pixels that are near to its darkest or lightest
 
 
-def albums(backbone, weights, size, invert, head):
-    """`{name: Album}` of the backbones to try; only one unless `backbone` is "auto"."""
+def albums(backbone, weights, size, invert, head, count):
+    """`{name: Album}` of the backbones to try; only one unless `backbone` is "auto".
+
+    count: of the pictures to learn from. Where they are many, each is looked at once: further
+        views of them would tell little more, and take room and time.
+    """
     if backbone == AUTO and (weights != "imagenet" or size is not None):
         raise ValueError(
             "Arguments `weights` and `size` go with a `backbone` that is named. Received: 'auto'"
@@ -29,6 +34,8 @@ def albums(backbone, weights, size, invert, head):
     found = {}
     for name in TRIED if backbone == AUTO else (backbone,):
         learner = backbones.learner_of(name, weights, size, head)
+        if count > FEW and getattr(learner, "views", 1) > 1:
+            learner = learner.with_options(views=1)
         known = isinstance(name, str) and name in packaged.names()
         light = known and packaged.about(name)["light_on_dark"]
         found[name if isinstance(name, str) else type(name).__name__] = Album(

@@ -1,9 +1,8 @@
 """Answers for support pictures that are left out, in closed form: nothing is learned again.
 
-All but `nearest`, which looks at pairs of pictures in blocks, take time and memory that grow with
-the number of pictures, not with its square. Arguments are `x`, features `[n, d]`, integer `labels`
-`[n]` and `groups`, a list of index arrays: the pictures of a group are left out together, and asked
-about. Plain NumPy, in float64.
+Time and memory grow with the number of pictures, not with its square. Arguments are `x`, features
+`[n, d]`, integer `labels` `[n]` and `groups`, a list of index arrays: the pictures of a group are
+left out together, and asked about. Plain NumPy, in float64.
 """
 
 import numpy as np
@@ -11,33 +10,42 @@ import numpy as np
 from kmeta.ops.ridge import LEAST
 
 
-def ridge(x, labels, groups, lam):
-    """Scores of `kmeta.ops.ridge` for the pictures of each group, without them: `[n, way]`.
+def ridge(x, labels, groups, lam, views=1):
+    """Scores and variances of `kmeta.ops.ridge` for the pictures of each group, without them.
 
     With `H = 1/n + X (X^T X + h I)^-1 X^T` of all pictures, a ridge regression with free offsets
     misses those of a group, left out, by `(I - H_gg)^-1 (Y_g - P_g)`, where P are its predictions
-    with them. `h = lam * trace / n + 1e-6` is that of the others; classes that are left with no
+    with them, and its variance is the diagonal of `(I - H_gg)^-1`, less 1 and `1 / n` of the
+    others. `h = lam * trace / n + 1e-6` is that of the others; classes that are left with no
     picture score -inf.
+
+    x: `[n * views, d]`, the views of a picture one after another, of which the first is asked
+        about.
+
+    Returns:
+        `[n, way]` and `[n]`.
     """
-    x, y = unit(x), np.eye(labels.max() + 1)[labels]
+    x, y = unit(x), np.eye(labels.max() + 1)[np.repeat(labels, views)]
     count, totals = len(x), y.sum(0)
     x = x - x.mean(0)
     squares = np.square(x).sum(1)
     basis, values = _basis(x)
     mixed = basis.T @ y
-    found = np.empty(y.shape)
+    found, variances = np.empty((len(labels), y.shape[1])), np.empty(len(labels))
     for group in groups:
-        rest = count - len(group)
-        moved = np.square(x[group].mean(0)).sum() * len(group) ** 2 / rest
-        held_back = lam * (squares.sum() - squares[group].sum() - moved) / rest + LEAST
-        rows = basis[group] * (values / (values + held_back))
-        hat = rows @ basis[group].T + 1 / count
-        missed = y[group] - rows @ mixed - totals / count
-        missed = np.linalg.solve(np.eye(len(group)) - hat, missed)
-        others = totals - y[group].sum(0)
-        scores = (y[group] - missed - others / rest).round(9)  # what is left of y by rounding goes
+        rows_of = (views * group[:, None] + np.arange(views)).ravel()
+        rest = count - len(rows_of)
+        moved = np.square(x[rows_of].mean(0)).sum() * len(rows_of) ** 2 / rest
+        held_back = lam * (squares.sum() - squares[rows_of].sum() - moved) / rest + LEAST
+        rows = basis[rows_of] * (values / (values + held_back))
+        hat = rows @ basis[rows_of].T + 1 / count
+        inverse = np.linalg.inv(np.eye(len(rows_of)) - hat)[::views]
+        missed = inverse @ (y[rows_of] - rows @ mixed - totals / count)
+        others = totals - y[rows_of].sum(0)
+        scores = (y[rows_of[::views]] - missed - others / rest).round(9)  # nothing of y by rounding
         found[group] = np.where(others > 0, scores, -np.inf)
-    return found
+        variances[group] = np.diagonal(inverse[:, ::views]) - 1 - 1 / rest
+    return found, variances
 
 
 def prototypes(x, labels, groups, logits_of):
@@ -55,20 +63,6 @@ def prototypes(x, labels, groups, logits_of):
             left = counts[label] - len(out)
             mean = (sums[label] - x[out].sum(0)) / np.maximum(left, 1)
             found[group, label] = logits_of(x[group], mean[None])[:, 0] if left > 0 else -np.inf
-    return found
-
-
-def nearest(x, groups, block=512):
-    """Cosine of each picture to the nearest one outside its group, `[n]`."""
-    x, owner = unit(x).astype("float32"), np.empty(len(x), int)
-    for number, group in enumerate(groups):
-        owner[group] = number
-    found = np.empty(len(x))
-    for start in range(0, len(x), block):
-        rows = slice(start, start + block)
-        cosines = x[rows] @ x.T
-        cosines[owner[rows, None] == owner] = -1.0
-        found[rows] = cosines.max(-1)
     return found
 
 

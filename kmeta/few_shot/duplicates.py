@@ -16,7 +16,7 @@ def groups(features, labels):
     (`1 - cosine`). What is a near-duplicate of the same picture belongs together.
 
     Args:
-        features: `[n, ...]`, what a learner keeps of the pictures.
+        features: what a learner keeps of the pictures, see `whole`.
         labels: int `[n]`.
 
     Returns:
@@ -26,7 +26,7 @@ def groups(features, labels):
     >>> groups(x, np.array([0, 0, 0, 0]))
     [array([0, 1]), array([2]), array([3])]
     """
-    x = unit(np.reshape(features, (len(features), -1)))
+    x = unit(whole(features))
     members = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
     far = [1 - x[m] @ x[m].T for m in members]
     pairs = [distances[np.triu_indices(len(distances), 1)] for distances in far]
@@ -44,10 +44,20 @@ def nearest(features, number, count):
     >>> nearest(np.array([[1.0, 0], [0, 1], [1, 1]]), 0, count=1)
     [(2, 0.7...)]
     """
-    x = unit(np.reshape(features, (len(features), -1)))
+    x = unit(whole(features))
     cosines = x @ x[number]
     order = [int(i) for i in np.argsort(-cosines, kind="stable") if i != number]
     return [(i, float(cosines[i])) for i in order[:count]]
+
+
+def whole(kept):
+    """`[n, d]`: what a learner keeps of each picture, `[n, ...]`; of features of several views,
+    `[n, views, d]`, those of the whole picture.
+
+    >>> whole(np.zeros((2, 5, 3))).shape, whole(np.zeros((2, 8, 8, 3))).shape
+    ((2, 3), (2, 192))
+    """
+    return kept[:, 0] if np.ndim(kept) == 3 else np.reshape(kept, (len(kept), -1))
 
 
 def _connected(near):

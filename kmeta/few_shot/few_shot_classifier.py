@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kmeta.data.dataset import Dataset
+from kmeta.data.directory import check_classes
 from kmeta.data.files import LIMITS, Limits
 from kmeta.data.pictures import pictures_of
 from kmeta.edge.scoring import labels as labels_of
@@ -75,7 +76,7 @@ class FewShotClassifier:
     ) -> None:
         images = pictures_of(images)
         labels, class_names = labels_and_names(labels, class_names, len(images))
-        albums = choosing.albums(backbone, weights, size, invert, head)
+        albums = choosing.albums(backbone, weights, size, invert, head, len(images))
         pixels = choosing.pixel_album()
         for image in images:
             for album in (*albums.values(), pixels):
@@ -109,7 +110,8 @@ class FewShotClassifier:
         Raises:
             FileNotFoundError, ValueError: as `kmeta.data.from_directory` and the class.
         """
-        albums = choosing.albums(backbone, weights, size, invert, head)
+        count = sum(check_classes(folder, limits).values())
+        albums = choosing.albums(backbone, weights, size, invert, head, count)
         pixels = choosing.pixel_album()
         found = choosing.read(folder, albums, pixels, skip_unreadable, limits, progress)
         self = cls.__new__(cls)

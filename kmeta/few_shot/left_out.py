@@ -141,7 +141,8 @@ def drawn(album, data, way, shot, episodes, seed):
     for task in range(episodes):
         _, items, labels, query, query_labels = (x[0] for x in sampler.draw(task))
         one_hot = np.eye(way, dtype="float32")[labels[labels < way]]
-        logits = adapted_logits(learner, kept[items[labels < way]], one_hot, kept[query])
+        queries = kept[query][:, 0] if learner.views > 1 else kept[query]
+        logits = adapted_logits(learner, kept[items[labels < way]], one_hot, queries)
         known = query_labels < way
         found.append(Answers(logits[known], query_labels[known], logits[~known]))
     return tuple(
@@ -164,9 +165,9 @@ def _logits(learner, support, labels, groups):
     """`[items, way]`: of the images of each group without them, NaN of others; -inf for a class
     that is left with no image."""
     if isinstance(learner, R2D2):
-        scores = closed_form.ridge(support, labels, groups, learner.lam)
-        nearest = closed_form.nearest(support, groups)[:, None]
-        return learner.scale * (scores + learner.nearness * nearest)
+        rows = np.reshape(support, (-1, support.shape[-1]))
+        scores, variances = closed_form.ridge(rows, labels, groups, learner.lam, learner.views)
+        return learner.scale * (scores - learner.doubt * variances[:, None])
     if isinstance(learner, PrototypicalNetwork):
         return closed_form.prototypes(support, labels, groups, _comparison(learner))
     way, items = labels.max() + 1, np.arange(len(labels))

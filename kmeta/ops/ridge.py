@@ -1,5 +1,7 @@
 """Ridge regression from features to classes, in closed form (Bertinetto et al. 2019)."""
 
+from typing import NamedTuple
+
 from keras import backend, ops
 
 from kmeta.episode import Tensor
@@ -11,7 +13,22 @@ STEPS = 20  # of Newton's method, enough for 100,000 items
 LEAST = 1e-6  # added to what holds back: features that differ by rounding alone tell nothing
 
 
-def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> tuple[Tensor, Tensor]:
+class Ridge(NamedTuple):
+    """What `ridge_regression` finds.
+
+    mean: `[tasks, features]`; weights: `[tasks, features, way]`.
+    inverse: of `X X^T + h I`, `[tasks, items, items]`, or `X^T X + h I`, `[tasks, features,
+        features]`, whichever is smaller.
+    held_back: h, `[tasks, 1, 1]`.
+    """
+
+    mean: Tensor
+    weights: Tensor
+    inverse: Tensor
+    held_back: Tensor
+
+
+def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> Ridge:
     """Mean and weights of a linear classifier of unit vectors (Bertinetto et al. 2019, equation 4).
 
     With `x_i = f(x_i) / |f(x_i)|`, their mean `m`, the rows `x_i - m` as `X` and `n` items:
@@ -30,14 +47,14 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> tuple[Tens
             around their mean; above 0.
 
     Returns:
-        `[tasks, features]` and `[tasks, features, way]`.
+        A `Ridge`.
 
     Raises:
         ValueError: if the two do not hold the same number of items.
 
     >>> x, y = ops.eye(3)[None], ops.eye(3)[None]
-    >>> mean, weights = ridge_regression(x, y, lam=0.5)
-    >>> ridge_scores(x, mean, weights)[0]
+    >>> found = ridge_regression(x, y, lam=0.5)
+    >>> ridge_scores(x, found.mean, found.weights)[0]
     <tf.Tensor: ...
     array([[ 0.5..., -0.25..., -0.25...],
     ...
@@ -45,26 +62,40 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> tuple[Tens
     check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
     given = backend.standardize_dtype(embedded.dtype)
     dtype = "float64" if given == "float64" else "float32"
-    x, y = unit_vectors(ops.cast(embedded, dtype)), ops.cast(labels, dtype)
-    valid = ops.expand_dims(ops.cast(valid_items(y), dtype), -1)
+    x, mean, valid = centred(ops.cast(embedded, dtype), ops.cast(labels, dtype))
+    y = ops.cast(labels, dtype)
+    y = valid * (y - ops.mean(y, axis=-1, keepdims=True))
     count = ops.sum(valid, axis=1, keepdims=True)
-    mean = ops.sum(valid * x, axis=1, keepdims=True) / count
-    x, y = valid * (x - mean), valid * (y - ops.mean(y, axis=-1, keepdims=True))
-    held_back = lam * ops.sum(ops.square(x), axis=(1, 2), keepdims=True) / count + LEAST
+    trace = ops.sum(ops.square(x), axis=(1, 2), keepdims=True)
+    held_back = lam * trace / count + LEAST
     items, features = x.shape[1:]
     turned = ops.swapaxes(x, 1, 2)
     if items is None:
         # eigenvalues of X X^T lie between 0 and its trace
         matrix = ops.matmul(x, turned) + held_back * ops.eye(ops.shape(x)[1], dtype=dtype)
-        inverse = newton_inverse(matrix, held_back, held_back + count * (held_back - LEAST) / lam)
+        inverse = newton_inverse(matrix, held_back, held_back + trace)
         weights = ops.matmul(turned, ops.matmul(inverse, y))
-    elif items <= features:
+    elif items < features:
         matrix = ops.matmul(x, turned) + held_back * ops.eye(items, dtype=dtype)
+        inverse = ops.inv(matrix)
         weights = ops.matmul(turned, ops.solve(matrix, y))
     else:
         matrix = ops.matmul(turned, x) + held_back * ops.eye(features, dtype=dtype)
+        inverse = ops.inv(matrix)
         weights = ops.solve(matrix, ops.matmul(turned, y))
-    return ops.cast(mean[:, 0], given), ops.cast(weights, given)
+    return Ridge(*(ops.cast(part, given) for part in (mean[:, 0], weights, inverse, held_back)))
+
+
+def centred(embedded: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit vectors around their mean, zeros for padding; the mean, and which items are none.
+
+    `[tasks, items, features]`, `[tasks, 1, features]` and `[tasks, items, 1]`, of the arguments of
+    `ridge_regression`.
+    """
+    valid = ops.expand_dims(ops.cast(valid_items(labels), embedded.dtype), -1)
+    x = unit_vectors(embedded)
+    mean = ops.sum(valid * x, axis=1, keepdims=True) / ops.sum(valid, axis=1, keepdims=True)
+    return valid * (x - mean), mean, valid
 
 
 def ridge_scores(embedded: Tensor, mean: Tensor, weights: Tensor) -> Tensor:
@@ -85,6 +116,41 @@ def ridge_scores(embedded: Tensor, mean: Tensor, weights: Tensor) -> Tensor:
         weights=(weights, "tasks features way"),
     )
     return ops.matmul(unit_vectors(embedded) - ops.expand_dims(mean, 1), weights)
+
+
+def ridge_variance(queries: Tensor, embedded: Tensor, labels: Tensor, found: Ridge) -> Tensor:
+    """How little is known of each query, `[tasks, queries]`, at least 0.
+
+    Ridge regression is the mean of a Gaussian process; this is its variance (Rasmussen & Williams
+    2006, equation 2.26) for unit vectors q around the mean,
+
+    `q q^T - q X^T (X X^T + h I)^-1 X q^T`, which equals `h q (X^T X + h I)^-1 q^T`
+
+    divided by `h`: near 0 where a query is made of what the items are made of.
+
+    Args:
+        queries: `[tasks, queries, features]`, of any length.
+        embedded, labels: of the items, as `ridge_regression` took them.
+        found: what it returned.
+
+    >>> x, y = ops.eye(2)[None], ops.eye(2)[None]
+    >>> found = ridge_regression(x, y, lam=0.5)
+    >>> np.round(ridge_variance(ops.array([[[1.0, 0], [-1, -1]]]), x, y, found), 3)
+    array([[0.4  , 5.828]], dtype=float32)
+    """
+    check_shapes(
+        queries=(queries, "tasks queries features"),
+        embedded=(embedded, "tasks items features"),
+        labels=(labels, "tasks items way"),
+    )
+    queries = unit_vectors(queries) - ops.expand_dims(found.mean, 1)
+    if found.inverse.shape[-1] == embedded.shape[-1]:
+        return ops.sum(ops.matmul(queries, found.inverse) * queries, axis=-1)
+    x, _, _ = centred(embedded, labels)
+    products = ops.matmul(queries, ops.swapaxes(x, 1, 2))
+    known = ops.sum(ops.matmul(products, found.inverse) * products, axis=-1)
+    variance = ops.sum(ops.square(queries), axis=-1) - known
+    return variance / found.held_back[:, 0]
 
 
 def newton_inverse(matrix: Tensor, least: Tensor, largest: Tensor) -> Tensor:

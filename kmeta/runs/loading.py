@@ -11,6 +11,7 @@ import kmeta
 from kmeta import weights
 from kmeta.learners.finite import not_finite
 from kmeta.learners.saved_files import check_keras_file
+from kmeta.ops.views import MOST
 from kmeta.runs.folder import Run, check_loadable
 
 
@@ -56,7 +57,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _photos(path):
     """`R2D2` on EfficientNet-Lite0 with the weights of an .npz file, which is not to be trained."""
     network = kmeta.layers.EfficientNetLite0()
-    learner = kmeta.R2D2(network)
+    learner = kmeta.R2D2(network, views=MOST)
     learner.build((224, 224, 3))
     with np.load(path) as arrays:
         network.load_arrays(dict(arrays))

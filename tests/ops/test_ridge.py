@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from kmeta.ops.ridge import newton_inverse, ridge_regression, ridge_scores
+from kmeta.ops.ridge import newton_inverse, ridge_regression, ridge_scores, ridge_variance
 
 
 def task(items, features, way=3, seed=0):
@@ -21,7 +21,13 @@ def expected(x, y, queries):
 
 def scores(x, y, queries, lam):
     x, y, queries = (ops.convert_to_tensor(a[None].astype("float32")) for a in (x, y, queries))
-    return ridge_scores(queries, *ridge_regression(x, y, lam))[0]
+    found = ridge_regression(x, y, lam)
+    return ridge_scores(queries, found.mean, found.weights)[0]
+
+
+def variances(x, y, queries, lam):
+    x, y, queries = (ops.convert_to_tensor(a[None].astype("float32")) for a in (x, y, queries))
+    return ridge_variance(queries, x, y, ridge_regression(x, y, lam))[0]
 
 
 @pytest.mark.parametrize("lam", [0.03, 0.3])
@@ -42,20 +48,33 @@ def test_a_graph_that_does_not_know_the_number_of_items_computes_the_same():
 
     @tf.function(input_signature=specs)
     def graph(x, y, queries):
-        return ridge_scores(queries, *ridge_regression(x, y, 0.3))
+        found = ridge_regression(x, y, 0.3)
+        variances = ridge_variance(queries, x, y, found)
+        return ridge_scores(queries, found.mean, found.weights), variances
 
-    assert "MatrixSolve" not in {
-        op.type for op in graph.get_concrete_function().graph.get_operations()
-    }
+    operations = {op.type for op in graph.get_concrete_function().graph.get_operations()}
+    assert not operations & {"MatrixSolve", "MatrixInverse", "Cholesky"}
     for items in (3, 12, 90):
         x, y, queries = task(items, 20)
-        found = graph(*(a[None].astype("float32") for a in (x, y, queries)))[0]
-        np.testing.assert_allclose(found, expected(x, y, queries), atol=2e-5, rtol=1e-4)
+        found, doubt = graph(*(a[None].astype("float32") for a in (x, y, queries)))
+        np.testing.assert_allclose(found[0], expected(x, y, queries), atol=2e-5, rtol=1e-4)
+        known = oracles.ridge_variances(x, queries, 0.3)
+        np.testing.assert_allclose(doubt[0], known, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("lam", [0.03, 0.3])
+@pytest.mark.parametrize(("items", "features"), [(4, 20), (6, 6), (30, 6)])
+def test_variances_are_those_of_the_gaussian_process(items, features, lam):
+    x, y, queries = task(items, features)
+    expected = oracles.ridge_variances(x, queries, lam)
+    np.testing.assert_allclose(variances(x, y, queries, lam), expected, atol=1e-4, rtol=1e-3)
 
 
 def test_padding_does_not_count():
     x, y, queries = task(9, 12)
     padded = np.concatenate([x, np.ones((2, 12))]), np.concatenate([y, np.zeros((2, 3))])
+    found, known = variances(*padded, queries, 0.3), oracles.ridge_variances(x, queries, 0.3)
+    np.testing.assert_allclose(found, known, atol=1e-4, rtol=1e-3)
     np.testing.assert_allclose(
         scores(*padded, queries, 0.3),
         expected(x, y, queries),

@@ -24,12 +24,19 @@ class MetricLearner(MetaLearner):
     pad a support set count in the statistics of a batch, and nowhere else.
 
     support_embedding: another network for the support set, where a paper has one.
+    views: looks at each support image, see `R2D2`.
     """
 
     support_embedding = None
+    views = 1
 
     def __init__(self, embedding: keras.Layer, bn_mode: str = "running", **kwargs: Any) -> None:
         super().__init__(embedding, bn_mode, ("running", "batch"), **kwargs)
+
+    @property
+    def support_shape(self) -> tuple[int | None, ...]:
+        """Shape of what `embed_support` makes of an image; that of a query unless they differ."""
+        return self.feature_shape
 
     def summarise(
         self, embedded: Tensor, labels: Tensor, training: bool | None = False
@@ -104,6 +111,8 @@ class MetricLearner(MetaLearner):
         items = ops.shape(support.x)[1]  # Keras forgets sizes that change between calls
         return embedded[:, :items], embedded[:, items:]
 
-    def embed_support(self, x: Tensor, training: bool | None = False) -> Tensor:
+    def embed_support(
+        self, x: Tensor, training: bool | None = False, network: Any = None
+    ) -> Tensor:
         """Embedded support images, see `MetaLearner.embed`."""
-        return self.embed(x, training, self.support_embedding)
+        return self.embed(x, training, self.support_embedding or network)

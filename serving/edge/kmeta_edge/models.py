@@ -63,10 +63,17 @@ class Models:
         return {"embeddings": self._embedded(self.network, images)}
 
     def _adapt(self, outputs, support_images, support_labels):
-        network = "support" if "support" in self.contents else self.network
-        embedded = self._embedded(network, support_images)
+        embedded = self.support(support_images)
         given = {"support_embeddings": embedded, "support_labels": support_labels}
         return self.call("adapt", given, outputs)
+
+    def support(self, images):
+        """Embedded support images `[items, ...]`, of several views `[items, views, ...]`."""
+        network = "support" if "support" in self.contents else self.network
+        if "views" not in self.contents:
+            return self._embedded(network, images)
+        looks = (self.call("views", {"images": image[None]})["views"][0] for image in images)
+        return np.stack([self._embedded(network, views) for views in looks])
 
     def _classify(self, outputs, queries, **state):
         embedded = self._embedded(self.network, queries)
