@@ -34,7 +34,7 @@ class MetricLearner(MetaLearner):
         super().__init__(embedding, bn_mode, ("running", "batch"), **kwargs)
 
     @property
-    def support_shape(self) -> tuple[int | None, ...]:
+    def support_shape(self) -> Any:
         """Shape of what `embed_support` makes of an image; that of a query unless they differ."""
         return self.feature_shape
 

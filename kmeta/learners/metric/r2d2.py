@@ -85,7 +85,7 @@ class R2D2(MetricLearner):
             )
 
     @property
-    def support_shape(self) -> tuple[int | None, ...]:
+    def support_shape(self) -> Any:
         return (self.views, *self.feature_shape) if self.views > 1 else self.feature_shape
 
     def embed_support(
