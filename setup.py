@@ -17,8 +17,8 @@ SERVER = [  # what serving/server needs besides kmeta-edge, for the tests
 
 
 def read_version():
-    """The version in kmeta/__init__.py, read without importing it."""
-    source = (HERE / "kmeta" / "__init__.py").read_text(encoding="utf-8")
+    """The version in kmeta/version.py, read without importing it."""
+    source = (HERE / "kmeta" / "version.py").read_text(encoding="utf-8")
     return re.findall(r'^__version__ = "([^"]+)"$', source, re.MULTILINE)[0]
 
 

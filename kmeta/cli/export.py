@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from kmeta.cli import int8, web
-from kmeta.cli.predict import load_classifier
+from kmeta.cli.classifiers import load_classifier
 from kmeta.cli.quiet import import_keras
 from kmeta.edge import place
 

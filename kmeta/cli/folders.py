@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from kmeta.cli.classifiers import opened
 from kmeta.data.directory import check_classes, pictures_below
 from kmeta.data.files import FileTree, decode
 from kmeta.edge.pixels import fitted, plain
@@ -47,7 +48,6 @@ def write_csv(classifier, folder, invert, out=None):
 def score_bundle(path, folder):
     """Print how many labelled pictures of a folder a bundle, or a .keras file, tells right."""
     check_classes(folder)  # errors before anything is loaded
-    from kmeta.cli.predict import opened
     from kmeta.evaluation.labelled import score_folder
 
     print(score_folder(opened(path), folder))

@@ -8,7 +8,6 @@ import os
 import sys
 import warnings
 
-import kmeta
 from kmeta.cli import (
     adapt,
     demo,
@@ -26,6 +25,7 @@ from kmeta.cli import (
 from kmeta.cli.interrupts import interruptible
 from kmeta.cli.output import guarded
 from kmeta.cli.parsing import Parser
+from kmeta.version import __version__
 
 COMMANDS = (
     *(demo, fit, train, evaluate, report, adapt, predict, export, serve, episodes),
@@ -51,7 +51,7 @@ def make_parser():
         "classes from a handful of pictures.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("--version", action="version", version=f"kmeta {kmeta.__version__}")
+    parser.add_argument("--version", action="version", version=f"kmeta {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         part = command.add_parser(commands)

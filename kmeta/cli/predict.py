@@ -6,8 +6,8 @@ import numpy as np
 
 from kmeta.cli import folders, pictures
 from kmeta.cli.adapt import add_invert
+from kmeta.cli.classifiers import opened
 from kmeta.cli.output import shown
-from kmeta.cli.quiet import import_keras
 from kmeta.edge.numbers import count
 from kmeta.edge.scoring import UNKNOWN
 
@@ -52,29 +52,3 @@ def run(arguments):
         if label not in classifier.class_names:
             found = [f"{UNKNOWN}\t{score:.4f}", *found[: arguments.top - 1]]
         print("\t".join([shown(path), *found]))
-
-
-def opened(path):
-    """A bundle or a classifier; both have `answers`."""
-    if Path(path).is_dir():
-        from kmeta.exporting import load_bundle
-
-        return load_bundle(path)
-    return load_classifier(path)
-
-
-def load_classifier(path):
-    """Return the classifier in a .keras file; raises ValueError where it holds anything else."""
-    from kmeta.runs.folder import check_loadable
-
-    check_loadable(path)
-    import_keras()
-    from kmeta.learners.classifier import Classifier
-    from kmeta.runs.loading import load
-
-    classifier = load(path)
-    if not isinstance(classifier, Classifier):
-        raise ValueError(
-            f"{path} holds a {type(classifier).__name__}, not a classifier; `kmeta adapt` makes one"
-        )
-    return classifier

@@ -109,7 +109,7 @@ def _learner(learner):
 
 
 def _versions():
-    from kmeta import __version__
+    from kmeta.version import __version__
 
     names = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
     return {

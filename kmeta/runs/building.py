@@ -2,8 +2,7 @@
 
 import keras
 
-import kmeta
-from kmeta import layers
+from kmeta import layers, learners
 from kmeta.learners.restoring import layer_class
 from kmeta.recipes.checking import check
 from kmeta.recipes.learners import LEARNERS, NETWORKS
@@ -30,7 +29,7 @@ def make_learner(recipe):
     options = dict(recipe.learner_options)
     if kind.sequences:
         options["way"] = recipe.train.way
-    return getattr(kmeta, kind.class_name)(network, **options)
+    return getattr(learners, kind.class_name)(network, **options)
 
 
 def make_optimizer(recipe):

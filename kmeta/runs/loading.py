@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
-import kmeta
-from kmeta import weights
+from kmeta import learners, weights
+from kmeta.layers.efficientnet_lite import EfficientNetLite0
 from kmeta.learners.finite import not_finite
 from kmeta.learners.saved_files import check_keras_file
 from kmeta.ops.views import MOST
@@ -39,7 +39,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     path = Path(path)
     check_loadable(path)
     path = Run(path).learner_path if path.is_dir() else path
-    kmeta.register_classes()
+    learners.register_classes()
     try:
         check_keras_file(path)
     except ValueError as error:
@@ -56,8 +56,8 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def _photos(path):
     """`R2D2` on EfficientNet-Lite0 with the weights of an .npz file, which is not to be trained."""
-    network = kmeta.layers.EfficientNetLite0()
-    learner = kmeta.R2D2(network, views=MOST)
+    network = EfficientNetLite0()
+    learner = learners.R2D2(network, views=MOST)
     learner.build((224, 224, 3))
     with np.load(path) as arrays:
         network.load_arrays(dict(arrays))

@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 
-import kmeta
 from kmeta.evaluation.score import evaluate
 from kmeta.ops import differentiation
 from kmeta.placing import replaced
@@ -23,6 +22,7 @@ from kmeta.runs.data import make_episodes, make_training_data, sequence_labels
 from kmeta.runs.folder import locked, write_json
 from kmeta.runs.log import EpochLine, cut_log
 from kmeta.runs.preparing import prepare
+from kmeta.version import __version__
 
 
 def train(
@@ -130,7 +130,7 @@ def score_record(score):
 def versions():
     """Return the versions that a result depends on."""
     names = ("keras", "tensorflow", "numpy")
-    found = {"kmeta": kmeta.__version__, "python": platform.python_version()}
+    found = {"kmeta": __version__, "python": platform.python_version()}
     for name in names:
         try:
             found[name] = importlib.metadata.version(name)
