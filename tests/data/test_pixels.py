@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from kmeta.data.pixels import plain, side_lengths, stack, to_array
+from kmeta.edge import pixels as edge_pixels
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -82,3 +83,37 @@ def test_side_lengths():
     for wrong in (0, "28", (1, 2, 3), (0, 5), 2.5):
         with pytest.raises(ValueError, match="`size` must be a positive integer"):
             side_lengths(wrong)
+
+
+@pytest.mark.parametrize("crop", [None, 0.8, 1.0])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (30, 50, 3), (70, 28, 3)])
+def test_pictures_are_resized_in_strips_as_pillow_resizes_a_whole(shape, crop, monkeypatch):
+    monkeypatch.setattr(edge_pixels, "_STRIP", 500)
+    rng = np.random.default_rng(0)
+    for size in (shape[:2], (90, 100), (7, 300), (70, 28)):
+        image = Image.fromarray(rng.integers(0, 256, (*size, 3), "uint8"))
+        image = image.convert("L" if shape[2] == 1 else "RGB")
+        array = np.asarray(image).reshape(*size, -1)
+        expected = array
+        if size != shape[:2] or crop is not None:
+            box = edge_pixels.middle(size, shape, crop)
+            planes = [Image.fromarray(x.astype("float32")) for x in np.moveaxis(array, -1, 0)]
+            planes = [x.resize(shape[1::-1], Image.Resampling.LANCZOS, box) for x in planes]
+            expected = np.stack([np.asarray(x) for x in planes], -1).clip(0, 255)
+        expected = expected.astype("float32") / np.float32(255)
+        found = edge_pixels.fitted(image, shape, crop)
+        np.testing.assert_array_equal(found, edge_pixels.resized(array, shape, crop))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=3e-7)
+
+
+def test_transparent_pictures_become_white_in_strips(monkeypatch):
+    rng = np.random.default_rng(0)
+    for mode, channels in {"RGBA": 4, "LA": 2}.items():
+        image = Image.fromarray(rng.integers(0, 256, (40, 30, channels), "uint8"), mode)
+        whole = edge_pixels.plain(image)
+        white = Image.new("RGBA", image.size, "white")
+        expected = Image.alpha_composite(white, image.convert("RGBA")).convert(whole.mode)
+        with monkeypatch.context() as patch:
+            patch.setattr(edge_pixels, "_STRIP", 100)
+            for found in (whole, edge_pixels.plain(image)):
+                np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))

@@ -6,13 +6,12 @@ import pathlib
 import numpy as np
 
 from . import bundle, names, onnx_file, place, sample, scoring, state
-from .images import to_float
+from .images import at_once, to_float
 from .manifest import is_probability
 from .models import Models
 
 _TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more;
 # 8-bit integers differ from what the sample says by what their manifest says
-_BATCH = 256
 
 
 class FewShotClassifier:
@@ -130,8 +129,9 @@ class FewShotClassifier:
     def _run(self, images, *outputs):
         """Outputs for all images, a batch at a time."""
         images, parts = to_float(images, "images", self.image_shape), []
-        for start in range(0, len(images), _BATCH):
-            signature, given = self._request(images[start : start + _BATCH])
+        step = at_once(self.image_shape)
+        for start in range(0, len(images), step):
+            signature, given = self._request(images[start : start + step])
             try:
                 found = self._models.run(signature, given, outputs)
             except ValueError:

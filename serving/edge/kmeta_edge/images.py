@@ -1,9 +1,21 @@
 """One rule for pixels: learners and classifiers see floats in [0, 1]."""
 
+import math
+
 import numpy as np
 
 SCALING = "uint8 pixels are divided by 255; floats are used as they are, in [0, 1]"
 ROUNDING = 1e-3  # that resizing and half precision may be outside [0, 1]
+_AT_ONCE, _PIXELS_AT_ONCE = 256, 1 << 17
+
+
+def at_once(image_shape):
+    """How many images are computed together: what networks make of them takes memory by the pixel.
+
+    >>> at_once((28, 28, 1)), at_once((224, 224, 3))
+    (167, 2)
+    """
+    return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // math.prod(image_shape[:2])))
 
 
 def to_float(x, name, image_shape=None):

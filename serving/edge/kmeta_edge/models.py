@@ -9,9 +9,9 @@ import json
 import numpy as np
 
 from . import onnx_file
+from .images import at_once
 from .runtime import onnxruntime
 
-_PART = 64  # images embedded at once
 _ANSWERS = ("probabilities", "label", "score")
 
 
@@ -89,8 +89,8 @@ class Models:
         return "classifier" if "classifier" in self.contents else "embed"
 
     def _embedded(self, name, images):
-        starts = range(0, len(images), _PART)
-        given = ({"images": images[i : i + _PART]} for i in starts)
+        step = at_once(images.shape[1:])
+        given = ({"images": images[i : i + step]} for i in range(0, len(images), step))
         parts = [self.call(name, part, ["embeddings"])["embeddings"] for part in given]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 

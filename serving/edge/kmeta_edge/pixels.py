@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import Image
 
+_STRIP = 1 << 18  # pixels of a picture that are looked at together
 TURNS = {  # by the numbers of EXIF's Orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -31,14 +32,32 @@ def plain(image):
     becomes 8-bit grey.
     """
     if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64)
+        grey = np.asarray(image)
         return Image.fromarray((grey >> 8 if grey.max() > 255 else grey).clip(0, 255).astype("u1"))
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
     if "A" in image.getbands() or "transparency" in image.info:
-        grey = image.mode in ("1", "L", "LA", "La")
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("L" if grey else "RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        opaque = Image.new(mode, image.size)
+        for top, strip in _strips(image):
+            opaque.paste(_on_white(strip.convert("RGBA")).convert(mode), (0, top))
+        return opaque
+    return _converted(image, mode)
+
+
+def _on_white(image):
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+
+
+def _converted(image, mode):
+    """An image in a mode; Pillow copies also where it has it already."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _strips(image):
+    """The rows of an image, some at a time, each with its place: what is done with a whole image
+    takes several times its memory."""
+    height = max(1, _STRIP // image.width)
+    for top in range(0, image.height, height):
+        yield top, image.crop((0, top, image.width, min(image.height, top + height)))
 
 
 def fitted(image, image_shape, crop=None):
@@ -48,9 +67,10 @@ def fitted(image, image_shape, crop=None):
     crop: None takes the whole picture, without regard to its proportions; a share from 0 to 1 keeps
         these, and takes so much of the picture's shorter side, in its middle.
     """
-    image = image.convert("L" if image_shape[2] == 1 else "RGB")
-    planes = (image.getchannel(band).convert("F") for band in image.getbands())
-    return _stacked(planes, (image.height, image.width), image_shape, crop)
+    image = _converted(image, "L" if image_shape[2] == 1 else "RGB")
+    strips = (np.asarray(strip) for _, strip in _strips(image))
+    strips = (strip.reshape(*strip.shape[:2], -1) for strip in strips)
+    return _resized(strips, (image.height, image.width), image_shape, crop)
 
 
 def resized(array, image_shape, crop=None):
@@ -59,18 +79,31 @@ def resized(array, image_shape, crop=None):
     With `scale = crop * min(h / height, w / width)` pixels of the picture for one of the image, the
     part taken is `height * scale` by `width * scale` in the middle.
     """
-    planes = (Image.fromarray(part.astype(np.float32)) for part in np.moveaxis(array, -1, 0))
-    return _stacked(planes, array.shape[:2], image_shape, crop)
+    return _resized([array], array.shape[:2], image_shape, crop)
 
 
-def _stacked(planes, shape, image_shape, crop):
-    """Images of mode "F", made one by one since each takes much memory, as one image."""
-    height, width, _ = image_shape
-    if tuple(shape) != (height, width) or crop is not None:
-        box, lanczos = middle(shape, image_shape, crop), Image.Resampling.LANCZOS
-        planes = (plane.resize((width, height), lanczos, box) for plane in planes)
-    pixels = np.stack([np.asarray(plane) for plane in planes], axis=-1)
+def _resized(strips, shape, image_shape, crop):
+    """As `resized`, of the rows of a picture of a shape, some at a time.
+
+    First along the width, of each strip; then along the height. Pillow itself takes the sides in
+    the order that is less work, which rounds differently by 1e-7.
+    """
+    (rows, columns), (height, width) = shape, image_shape[:2]
+    box = middle(shape, image_shape, crop)
+    if (rows, columns) == (height, width) and box is None:
+        pixels = np.concatenate(list(strips)).astype(np.float32)
+    else:
+        left, top, right, bottom = box or (0, 0, columns, rows)
+        narrow = [_lanczos(x, (width, len(x)), (left, 0, right, len(x))) for x in strips]
+        pixels = _lanczos(np.concatenate(narrow), (width, height), (0, top, width, bottom))
     return pixels.clip(0, 255) / np.float32(255)
+
+
+def _lanczos(array, size, box):
+    """Planes `[h, w, c]` resized to `(width, height)` of a box, float32."""
+    planes = (Image.fromarray(part.astype(np.float32)) for part in np.moveaxis(array, -1, 0))
+    found = [np.asarray(plane.resize(size, Image.Resampling.LANCZOS, box)) for plane in planes]
+    return np.stack(found, axis=-1)
 
 
 def middle(shape, image_shape, crop):
@@ -83,5 +116,6 @@ def middle(shape, image_shape, crop):
         return None
     (rows, columns), (height, width) = shape[:2], image_shape[:2]
     scale = crop * min(rows / height, columns / width)
-    across, down = (columns - width * scale) / 2, (rows - height * scale) / 2
+    across = max(0.0, (columns - width * scale) / 2)  # less than 0 by rounding, where all is taken
+    down = max(0.0, (rows - height * scale) / 2)
     return across, down, columns - across, rows - down

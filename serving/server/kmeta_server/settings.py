@@ -28,7 +28,7 @@ class Settings(NamedTuple):
     max_request_bytes: int = 32 << 20
     max_bodies_bytes: int = 64 << 20
     max_images: int = 1024
-    max_picture_pixels: int = 25_000_000
+    max_picture_pixels: int = 12_500_000
     max_pixels: int = 1 << 23
     workers: int = 1
     threads: int = 1

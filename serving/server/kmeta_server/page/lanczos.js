@@ -40,7 +40,8 @@ function only(data, channel) {
 function middle(height, width, [rows, columns], crop) {
   if (crop === null) return [0, 0, width, height];
   const scale = crop * Math.min(height / rows, width / columns);
-  const across = (width - columns * scale) / 2, down = (height - rows * scale) / 2;
+  const across = Math.max(0, (width - columns * scale) / 2);
+  const down = Math.max(0, (height - rows * scale) / 2);
   return [across, down, width - across, height - down].map(Math.fround);
 }
 

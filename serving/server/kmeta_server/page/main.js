@@ -202,7 +202,7 @@ next(async () => {
   if (names.length === 0) throw new Error("The server has no bundles.");
   byId("bundle").replaceChildren(...names.map((name) => element("option", { value: name }, name)));
   byId("limits").textContent = "PNG, JPEG, WebP, GIF or BMP; at most "
-    + `${inWords(limits.bytes)} and ${Number((limits.pixels / 1e6).toPrecision(2))} million pixels each.`;
+    + `${inWords(limits.bytes)} and ${Number((limits.pixels / 1e6).toPrecision(3))} million pixels each.`;
   listen();
   const asked = decodeURIComponent(location.hash.slice(1));
   byId("bundle").value = names.includes(asked) ? asked : names[0];
