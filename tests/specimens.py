@@ -20,13 +20,19 @@ class Specimen:
     renumber: exchanges the classes in the weights of a learner whose outputs, or inputs, belong to
         classes by position; such a learner has one way.
     sequence: True if the paper's model reads the support set in order.
-    steps: training steps that teach it to learn.
+    tasks, batch, epochs, rate: a training (by Adam) that teaches it to learn, whatever its initial
+        weights.
+    accuracy: what it then passes on new tasks, far enough for another processor's rounding.
     """
 
     make: Callable
     renumber: Callable | None = None
     sequence: bool = False
-    steps: int = 25
+    tasks: int = 400
+    batch: int = 8
+    epochs: int = 1
+    rate: float = 0.01
+    accuracy: float = 0.7
 
 
 def _network():
@@ -94,13 +100,19 @@ SPECIMENS = {
         lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2, scale=20.0)),
         renumber=renumber_labels,
         sequence=True,
-        steps=500,
+        tasks=9600,
+        batch=16,
+        epochs=2,
+        accuracy=0.6,
     ),
     "MemoryAugmentedNetwork without memory": Specimen(
         lambda: _memory(keras.layers.LSTMCell(24)),
         renumber=renumber_labels,
         sequence=True,
-        steps=500,
+        tasks=9600,
+        batch=16,
+        epochs=2,
+        accuracy=0.6,
     ),
     "MAML": Specimen(
         lambda: kmeta.MAML(_network(), inner_steps=2),
@@ -118,10 +130,11 @@ SPECIMENS = {
     ),
     "MetaNetwork": Specimen(
         lambda: kmeta.MetaNetwork(
-            kmeta.layers.AugmentedConvNet(WAY, filters=8, blocks=2, features=16), units=10
+            kmeta.layers.AugmentedConvNet(WAY, filters=4, blocks=2, features=8), units=10
         ),
         renumber=renumber_heads,
         sequence=True,
-        steps=50,
+        tasks=1200,
+        rate=3e-3,
     ),
 }
