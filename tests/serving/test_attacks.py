@@ -14,4 +14,4 @@ def test_no_attack_succeeds(exported):
     command = [sys.executable, str(ATTACKS), str(exported("prototypical")[1]), "--part", "0.1"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1430 attempts, 0 faults" in done.stdout
+    assert "1880 attempts, 0 faults" in done.stdout
