@@ -33,7 +33,7 @@ COMMANDS = (
 )
 WRONG_INPUT = (ValueError, OSError, ImportError)
 FAILED = (ArithmeticError, MemoryError)  # the input may be right, the work is not done
-OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE)
 EXAMPLES = """examples:
   kmeta demo
   kmeta fit my-characters/ --out bundle

@@ -113,6 +113,11 @@ def test_a_bundle_that_gets_another_file_during_its_replacement_stays(old, steps
     assert list(old.parent.iterdir()) == [old]
 
 
+def test_names_that_are_no_text(tmp_path):
+    with pytest.raises(ValueError, match=r"must be a path of UTF-8 text. Received: .*udcff"):
+        place.check(tmp_path / os.fsdecode(b"q\xff"), False)
+
+
 def test_what_cannot_be_put_back_is_kept(old, monkeypatch):
     """The place is taken a second time while the replacement is undone."""
     exchange, times = place._exchange, []

@@ -27,6 +27,12 @@ def check(directory, overwrite):
     if not isinstance(directory, (str, os.PathLike)) or not os.fspath(directory):
         raise ValueError(f"Argument `directory` must be a path. Received: directory={directory!r}")
     path = pathlib.Path(directory).resolve()
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"Argument `directory` must be a path of UTF-8 text. Received: {directory!r}"
+        ) from error
     _restore(path)
     if path.exists() and not path.is_dir():
         raise ValueError(
