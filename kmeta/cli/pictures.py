@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kmeta.data.files import looks_like_a_picture
 from kmeta.data.pictures import picture
 
 
@@ -16,6 +17,16 @@ def read(paths, image_shape, invert=False, crop=None):
     """
     images = np.stack([picture(Path(path), tuple(image_shape), crop) for path in paths])
     return 1 - images if invert else images
+
+
+def check(paths):
+    """Raise unless all are files that begin as pictures do, before anything else is loaded."""
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise FileNotFoundError(f"No such picture: {path}")
+        with open(path, "rb") as file:
+            if not looks_like_a_picture(file.read(16)):
+                raise ValueError(f"Cannot read the image {path}: it is no picture")
 
 
 def check_writable(path, overwrite, suffix=None):

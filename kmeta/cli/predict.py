@@ -43,7 +43,7 @@ def run(arguments):
     if len(arguments.images) == 1 and Path(arguments.images[0]).is_dir():
         folders.write_csv(opened(arguments.classifier), arguments.images[0], invert)
         return
-    pictures.read(arguments.images, (1, 1, 1))  # errors before TensorFlow loads
+    pictures.check(arguments.images)  # errors before TensorFlow loads
     classifier = opened(arguments.classifier)
     images = pictures.read(arguments.images, classifier.image_shape, invert, classifier.crop)
     for path, row, label, score in zip(arguments.images, *classifier.answers(images), strict=True):

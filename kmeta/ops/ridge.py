@@ -92,6 +92,7 @@ def centred(embedded: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     `[tasks, items, features]`, `[tasks, 1, features]` and `[tasks, items, 1]`, of the arguments of
     `ridge_regression`.
     """
+    check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
     valid = ops.expand_dims(ops.cast(valid_items(labels), embedded.dtype), -1)
     x = unit_vectors(embedded)
     mean = ops.sum(valid * x, axis=1, keepdims=True) / ops.sum(valid, axis=1, keepdims=True)

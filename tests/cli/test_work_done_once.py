@@ -1,0 +1,52 @@
+"""Pictures are decoded once, and networks loaded once, however much a command does with them."""
+
+import collections
+
+import pytest
+from PIL import Image
+
+import kmeta
+from kmeta.cli.main import main
+from kmeta.few_shot import backbones
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """How many pictures were decoded."""
+    count, real = [], Image.open
+    monkeypatch.setattr(
+        Image, "open", lambda *given, **more: count.append(1) or real(*given, **more)
+    )
+    return count
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """How often each learner was loaded, by name."""
+    counts, real = collections.Counter(), backbones.load
+
+    def load(path):
+        counts[str(path)] += 1
+        return real(path)
+
+    monkeypatch.setattr(backbones, "load", load)
+    return counts
+
+
+def test_fit_and_predict(pictures, tmp_path, opened, loaded):
+    bundle, some = str(tmp_path / "bundle"), [str(pictures / f"c{i}" / "0.png") for i in range(3)]
+    assert main(["fit", str(pictures), "--out", bundle, "--backbone", "prototypical-omniglot"]) == 0
+    assert len(opened) == len(list(pictures.rglob("*.png"))) == 80
+    assert loaded == {"prototypical-omniglot": 1}
+    opened.clear()
+    assert main(["predict", bundle, *some]) == 0
+    assert len(opened) == 3
+    opened.clear()
+    assert main(["predict", bundle, str(pictures)]) == 0
+    assert len(opened) == 80
+
+
+def test_adapt(pictures, tmp_path, opened):
+    learner = kmeta.weights.path("prototypical-omniglot")
+    assert main(["adapt", str(learner), str(pictures), "--out", str(tmp_path / "a.keras")]) == 0
+    assert len(opened) == 80
