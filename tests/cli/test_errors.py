@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
+import kmeta
 from kmeta import recipes
 from kmeta.cli import interrupts
 from kmeta.cli.main import COMMANDS, main
@@ -109,8 +111,13 @@ def test_folders_that_are_no_data(capsys, tmp_path, pictures):
 
 def test_a_broken_picture(capsys, tmp_path):
     broken = tmp_path / "1.png"
-    broken.write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    broken.write_bytes(b"rubbish")  # which is seen before anything is loaded
     assert f"Cannot read the image {broken}" in failed(capsys, ["predict", "c.keras", broken])
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    learner = kmeta.load("prototypical-omniglot")
+    classifier = tmp_path / "c.keras"
+    learner.adapt(np.zeros((2, *learner.image_shape)), ["a", "b"]).save(classifier)
+    assert f"Cannot read the image {broken}" in failed(capsys, ["predict", classifier, broken])
 
 
 def test_folders_in_use_and_files_that_exist(capsys, tmp_path):
