@@ -66,8 +66,7 @@ async function pixels(file) {
 /** Outputs of a signature, tensors by name. */
 export async function run(bundle, signature, inputs) {
   if (signature === "adapt") {
-    const network = folder.files.includes("support") ? "support" : embedder();
-    const support_embeddings = await embedded(network, inputs.support_images);
+    const support_embeddings = await support(inputs.support_images);
     return call("adapt", { support_embeddings, support_labels: inputs.support_labels });
   }
   if (signature === "classify") {
@@ -82,12 +81,26 @@ export async function run(bundle, signature, inputs) {
 /** The file that embeds images. */
 const embedder = () => (folder.files.includes("classifier") ? "classifier" : "embed");
 
-async function embedded(name, { shape, data }) {
+/** Embedded support images, of several views [items, views, ...]. */
+async function support(images) {
+  const network = folder.files.includes("support") ? "support" : embedder();
+  if (!folder.files.includes("views")) return embedded(network, images);
+  return inParts(images, 1, async (image) => {
+    const { views } = await call("views", { images: image });
+    const found = await embedded(network, floats(views.data, views.shape.slice(1)));
+    return floats(found.data, [1, ...found.shape]);
+  });
+}
+
+const embedded = (name, images) => inParts(images, PART, async (part) => (
+  (await call(name, { images: part }, ["embeddings"])).embeddings));
+
+/** What a function makes of so many items of a tensor at a time, put together. */
+async function inParts({ shape, data }, items, make) {
   const size = data.length / shape[0], found = [];
-  for (let at = 0; at < shape[0]; at += PART) {
-    const part = data.slice(at * size, (at + PART) * size);
-    const images = floats(part, [part.length / size, ...shape.slice(1)]);
-    found.push((await call(name, { images }, ["embeddings"])).embeddings);
+  for (let at = 0; at < shape[0]; at += items) {
+    const part = data.slice(at * size, (at + items) * size);
+    found.push(await make(floats(part, [part.length / size, ...shape.slice(1)])));
   }
   const all = new Float32Array(found.reduce((sum, part) => sum + part.data.length, 0));
   found.reduce((at, part) => { all.set(part.data, at); return at + part.data.length; }, 0);
