@@ -389,6 +389,7 @@ def test_by_keyboard_alone(page, photos):
     remove.focus()
     page.keyboard.press("Enter")
     expect(page.locator(CLASSES)).to_have_count(3)
+    expect(page.locator("#classes :focus")).to_have_count(1)  # the focus stays in the list
 
 
 @pytest.mark.parametrize("crop", [None, 0.875])

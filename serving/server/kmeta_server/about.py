@@ -70,10 +70,10 @@ class About:
         """What is known of the classes of a bundle; clients that add some begin with it."""
         served, _ = self._repository.find(**request.path_params)
         name, settings = request.path_params["model"], self._settings
-        content = await asyncio.to_thread(
+        content, headers = await asyncio.to_thread(
             described.state, name, served.version, served.classifier, settings
         )
-        return Response(content, media_type="application/json")
+        return Response(content, headers=headers)
 
 
 def _version():

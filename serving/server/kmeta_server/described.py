@@ -36,11 +36,12 @@ def limits(settings):
 
 
 def state(name, version, classifier, settings):
-    """The state of a bundle's classes as an answer of the protocol, the bytes of its JSON.
+    """The state of a bundle's classes, an answer of the protocol with binary data: its content and
+    its headers.
 
     Raises:
         RequestError: if they are fixed.
     """
     datatypes = state_reader(classifier, settings).datatypes
-    request = protocol.Request([])
-    return protocol.response(request, name, version, classifier.known(), datatypes)[0]
+    request = protocol.Request([], parameters={"binary_data_output": True})
+    return protocol.response(request, name, version, classifier.known(), datatypes)

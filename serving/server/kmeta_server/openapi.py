@@ -121,7 +121,7 @@ def document(version):
             "get": _operation(
                 "What is known of the classes of a bundle, to which the results of `adapt` can be "
                 "joined",
-                _json("Outputs"),
+                _BINARY,
             )
         },
         f"{_MODEL}/bundle": {

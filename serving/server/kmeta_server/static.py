@@ -7,6 +7,7 @@ import tarfile
 from kmeta_edge import FewShotClassifier, place
 
 from kmeta_server import described, folders, page
+from kmeta_server.protocol import BINARY_HEADER
 from kmeta_server.settings import Settings
 from kmeta_server.signatures import Signature
 
@@ -48,11 +49,15 @@ def write(bundle, directory, runtime=None):
                 target = "engine.js" if path.name == "onnx.js" else path.name
                 (folder / target).write_bytes(path.read_bytes())
         classifier.save(folder / "bundle")
+        head = None
         if classifier.fixed_way is None:
-            known = described.state(name, version, classifier, settings)
-            (folder / "state.json").write_bytes(known)
+            known, headers = described.state(name, version, classifier, settings)
+            length = int(headers[BINARY_HEADER])
+            head = json.loads(known[:length])
+            (folder / "state.bin").write_bytes(known[length:])
         models = sorted(path.stem for path in (folder / "bundle").glob("*.onnx"))
-        content = {"model": about, "files": models, "limits": described.limits(settings)}
+        limits = described.limits(settings)
+        content = {"model": about, "files": models, "limits": limits, "state": head}
         (folder / "bundle.json").write_text(json.dumps(content), encoding="utf-8")
         (folder / "onnxruntime").mkdir()
         for target, data in computing.items():

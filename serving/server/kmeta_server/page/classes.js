@@ -5,7 +5,7 @@
  */
 
 import * as engine from "./engine.js";
-import { hasItems, joined, without } from "./state.js";
+import { hasItems, joined, without, withoutRow } from "./state.js";
 import { labels, stacked } from "./tensors.js";
 
 const largest = (numbers) => numbers.indexOf(Math.max(...numbers));
@@ -103,17 +103,24 @@ export class Classes {
     return this.parts.get(entry);
   }
 
-  /** What is known of all classes; `changed`, if given, is a list of examples for one of them. */
-  async state(changed = null, examples = []) {
+  /** The state of an entry's pictures alone, without one of them. */
+  async #partWithout(entry, example) {
+    const index = entry.examples.indexOf(example);
+    if (hasItems(await this.#base())) return withoutRow(await this.#part(entry), index);
+    return this.#adapted(entry.examples.filter((other) => other !== example));
+  }
+
+  /** What is known of all classes, without one example of an entry where these are given. */
+  async state(entryOfOne = null, example = null) {
     let known = await this.#base();
     for (let index = this.bundle.classNames.length - 1; index >= 0; index -= 1) {
       const was = this.bundle.classNames[index];
       if (!this.entries.some((entry) => entry.was === was)) known = without(known, index);
     }
     for (const [index, entry] of this.entries.entries()) {
-      const own = entry === changed ? examples : entry.examples;
-      if (own.length === 0) continue;
-      const part = entry === changed ? await this.#adapted(own) : await this.#part(entry);
+      const leaves = entry === entryOfOne;
+      if (entry.examples.length === (leaves ? 1 : 0)) continue;
+      const part = await (leaves ? this.#partWithout(entry, example) : this.#part(entry));
       known = joined(known, part, index);
     }
     return known;
@@ -157,8 +164,7 @@ export class Classes {
     let right = 0;
     for (const { entry, example } of chosen) {
       if (stopped()) return null;
-      const others = entry.examples.filter((other) => other !== example);
-      const state = await this.state(entry, others);
+      const state = await this.state(entry, example);
       const [{ probabilities }] = await this.#classified(state, [example.image]);
       right += this.entries[largest(probabilities)] === entry;
     }

@@ -13,6 +13,17 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Put new rows in the place of a list's; what had the focus keeps it, with what is typed there. */
+export function replaceRows(list, rows) {
+  const fields = () => [...list.querySelectorAll("input, button")];
+  const before = document.activeElement, place = fields().indexOf(before);
+  list.replaceChildren(...rows);
+  if (place < 0) return;
+  const after = fields()[Math.min(place, fields().length - 1)];
+  after?.focus();
+  if (after?.ariaLabel === before.ariaLabel && "value" in before) after.value = before.value;
+}
+
 /** Let the browser save a blob as a file. */
 export function save(blob, name) {
   const url = URL.createObjectURL(blob);

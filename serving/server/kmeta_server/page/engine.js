@@ -50,10 +50,14 @@ export async function prepare(bundle, file, invert) {
   const form = new FormData();
   form.append("pictures", file, file.name);
   const path = `${model(bundle.name)}/prepare?invert=${invert}`;
-  const response = await ask(path, { method: "POST", body: form });
+  return (await binary(await ask(path, { method: "POST", body: form }))).images.data;
+}
+
+/** Tensors by name of an answer with bytes. */
+async function binary(response) {
   const length = Number(response.headers.get(LENGTH)), bytes = await response.arrayBuffer();
   const head = JSON.parse(new TextDecoder().decode(bytes.slice(0, length)));
-  return decoded(head, bytes.slice(length)).images.data;
+  return decoded(head, bytes.slice(length));
 }
 
 /** Outputs of a signature, tensors by name. */
@@ -64,7 +68,7 @@ export async function run(bundle, signature, inputs) {
 
 /** What is known of the bundle's classes, tensors by name. */
 export async function state(bundle) {
-  return decoded(await (await ask(`${model(bundle.name)}/state`)).json());
+  return binary(await ask(`${model(bundle.name)}/state`));
 }
 
 /** A bundle of other classes, a zip archive. */

@@ -3,7 +3,7 @@
 import { card, csv } from "./answers.js";
 import { Camera } from "./camera.js";
 import { Classes } from "./classes.js";
-import { byId, element, save, thumbnail } from "./dom.js";
+import { byId, element, replaceRows, save, thumbnail } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import * as engine from "./engine.js";
 import { row } from "./panel.js";
@@ -103,7 +103,7 @@ function show() {
   byId("answers").replaceChildren(...items.map((item) => card(item, classes.names, bundle.unknown)));
   const isTaught = ({ was }) => was === null;
   const ordered = [...classes.entries].sort((a, b) => isTaught(b) - isTaught(a)); // these first
-  byId("classes").replaceChildren(...ordered.map((entry) => (
+  replaceRows(byId("classes"), ordered.map((entry) => (
     bundle.canGrow ? row(entry, change) : element("li", {}, entry.name))));
   byId("class-names").replaceChildren(...classes.names.map((value) => element("option", { value })));
   for (const id of ["csv", "forget-answers"]) byId(id).disabled = items.length === 0;
@@ -111,11 +111,7 @@ function show() {
 }
 
 const change = (action) => next(async () => {
-  try {
-    await action(classes);
-  } finally {
-    show();
-  }
+  action(classes);
   await changed("");
 });
 

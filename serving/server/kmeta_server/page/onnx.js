@@ -124,5 +124,5 @@ async function session(name) {
 
 /** What is known of the bundle's classes, tensors by name. */
 export async function state() {
-  return decoded(await (await fetched("state.json")).json());
+  return decoded(folder.state, await (await fetched("state.bin")).arrayBuffer());
 }

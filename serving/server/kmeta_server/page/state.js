@@ -27,6 +27,9 @@ export function without(state, index) {
   return kept;
 }
 
+/** The state without one row. */
+export const withoutRow = (state, index) => mapped(state, (rows) => filtered(rows, (row) => row !== index));
+
 /** The state with the rows of `added`, the state of one class alone, which becomes class `index`. */
 export function joined(state, added, index) {
   return mapped(state, ({ datatype, shape, data }, name) => {
