@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import sys
 
-from kmeta import edge
+from kmeta.edge import place
 
 _SCRIPT = pathlib.Path(__file__).with_name("verify.py")
 
@@ -27,7 +27,7 @@ def measure(folder, tolerance):
         RuntimeError: if the process fails.
     """
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-    reader = pathlib.Path(edge.__file__).parent
+    reader = pathlib.Path(place.__file__).parent
     command = [sys.executable, "-I", _SCRIPT, folder, reader, *sys.path]
     process = subprocess.run(command, capture_output=True, text=True, env=environment)
     if process.returncode != 0:
