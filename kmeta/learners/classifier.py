@@ -89,11 +89,11 @@ class Classifier(SavedFinite):
         self.built = True
 
     def _constant(self, name, value):
-        value = ops.convert_to_tensor(value)
+        dtype = keras.backend.standardize_dtype(value.dtype)
         variable = self.add_weight(
-            shape=value.shape, dtype=value.dtype, initializer="zeros", trainable=False, name=name
+            shape=value.shape, dtype=dtype, initializer="zeros", trainable=False, name=name
         )
-        variable.assign(value)
+        variable.assign(ops.convert_to_tensor(value))
         return variable
 
     @property
@@ -262,13 +262,18 @@ class Classifier(SavedFinite):
     def from_config(cls, config: dict[str, Any]) -> "Classifier":
         config = dict(config)
         learner = restored(config.pop("learner"))
-        leaves = [ops.zeros(shape, dtype) for shape, dtype in config.pop("specs")]
+        leaves = [_nothing(shape, dtype) for shape, dtype in config.pop("specs")]
         state = tree.map_structure(lambda i: leaves[i], config.pop("structure"))
         for name in ("trainable", "dtype"):
             config.pop(name, None)
         found = cls(learner, state, **config)
         found.logits(np.zeros((1, *found.image_shape), "float32"))  # are there as many names?
         return found
+
+
+def _nothing(shape, dtype):
+    """Zeros of any shape that take no memory."""
+    return np.broadcast_to(ops.convert_to_numpy(ops.zeros((), dtype)), shape)
 
 
 def _weights(learner):

@@ -16,7 +16,7 @@ from kmeta.episode import Episode, Support, Tensor
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.finite import SavedFinite
 from kmeta.learners.labels import labels_and_names
-from kmeta.learners.restoring import restored
+from kmeta.learners.restoring import restored, restored_shape
 from kmeta.learners.streams import SameEpoch, image_shape_of, rewound
 from kmeta.ops import differentiation
 
@@ -134,7 +134,7 @@ class MetaLearner(SavedFinite):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         if config.get("image_shape") is not None:
-            self.build(tuple(config["image_shape"]))
+            self.build(restored_shape(config["image_shape"]))
 
     def embed(self, x: Tensor, training: bool | None = False, network: Any = None) -> Tensor:
         """`[tasks, items, ...]` embedded images, as one batch of all tasks."""

@@ -4,6 +4,7 @@ A file that names classes and functions can do what these can do. Keras refuses 
 mode; here everything is refused that is not known to be harmless, in whatever mode.
 """
 
+import math
 import sys
 from typing import Any
 
@@ -43,6 +44,7 @@ FUNCTIONS = frozenset(  # of activations and losses
     if name not in ("get", "serialize", "deserialize")
 )
 FUNCTIONS_OF = ("None", "builtins", "keras.activations", "keras.losses", "keras.metrics")
+LARGEST_IMAGE = 2**22  # numbers
 # values that are no objects
 PLAIN = ("__tuple__", "__keras_tensor__", "__tensor__", "__numpy__", "__slice__")
 
@@ -81,6 +83,24 @@ def restored(value: Any) -> Any:
         return value
     check_config(value)
     return keras.saving.deserialize_keras_object(value)
+
+
+def restored_shape(shape: Any) -> tuple[int, ...]:
+    """The shape of an image of a learner from a file.
+
+    Raises:
+        ValueError: if it is none, or of more than `LARGEST_IMAGE` numbers.
+
+    >>> restored_shape([28, 28, 1])
+    (28, 28, 1)
+    """
+    known = isinstance(shape, (list, tuple)) and all(type(side) is int for side in shape)
+    if not known or math.prod(shape) > LARGEST_IMAGE:
+        raise ValueError(
+            f"The shape of an image in a file must have at most {LARGEST_IMAGE} numbers. "
+            f"Received: {shape!r}"
+        )
+    return tuple(shape)
 
 
 def check_config(config: dict[str, Any]) -> None:

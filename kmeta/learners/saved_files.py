@@ -4,13 +4,19 @@ A `.keras` file is a zip archive of a configuration, which names what is to be m
 in HDF5, which may point to other files or claim any size.
 """
 
+import contextlib
 import io
 import json
+import math
+import threading
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
+import keras
 
 from kmeta.episode import Tensor
 from kmeta.learners.restoring import check_config
@@ -24,8 +30,8 @@ _SPARE = 2**20  # bytes
 _NUMBERS = "biufV"  # kinds of arrays; "V" is bfloat16
 
 
-def check_keras_file(path: Tensor) -> Tensor:
-    """Raise ValueError unless Keras may read a `.keras` file.
+def check_keras_file(path: Tensor) -> int:
+    """Raise ValueError unless Keras may read a `.keras` file; return the bytes of its weights.
 
     Args:
         path: of the file; a folder is none, also of this name.
@@ -47,7 +53,31 @@ def check_keras_file(path: Tensor) -> Tensor:
         raise ValueError("its configuration is nested too deep") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(f"it is no zip archive that can be read: {error}") from error
-    check_weights(io.BytesIO(weights), len(weights))
+    return check_weights(io.BytesIO(weights), len(weights))
+
+
+@contextlib.contextmanager
+def bounded_weights(most: int) -> Iterator[None]:
+    """Raise ValueError inside, before it is made, for a weight that makes them more than `most`.
+
+    A configuration of a few bytes may ask for a layer of any size. Counted is what this thread
+    makes of layers of Keras, in bytes.
+    """
+    add_weight, made, thread = keras.Layer.add_weight, [0], threading.get_ident()
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() == thread:
+            shape = (args[0] if args else kwargs.get("shape")) or ()
+            made[0] += 4 * math.prod(shape)
+            if made[0] > most:
+                raise ValueError(f"its configuration asks for more than {most} bytes of weights")
+        return add_weight(self, *args, **kwargs)
+
+    keras.Layer.add_weight = counted
+    try:
+        yield
+    finally:
+        keras.Layer.add_weight = add_weight
 
 
 def _check_entries(archive, size):
@@ -66,8 +96,8 @@ def _check_entries(archive, size):
             )
 
 
-def check_weights(file: Tensor, size: Tensor) -> Tensor:
-    """Raise ValueError unless an HDF5 file holds numbers of its own, and no more than fit into it.
+def check_weights(file: Tensor, size: Tensor) -> int:
+    """Return the bytes of the arrays of an HDF5 file, which must be numbers and fit into it.
 
     Args:
         file: path, or open file.
@@ -80,7 +110,7 @@ def check_weights(file: Tensor, size: Tensor) -> Tensor:
     """
     try:
         with h5py.File(file, "r") as opened:
-            _check_group(opened, RATIO * size + _SPARE)
+            return _check_group(opened, RATIO * size + _SPARE)
     except ValueError:
         raise
     except Exception as error:  # h5py raises of every kind on damaged files
@@ -108,3 +138,4 @@ def _check_group(opened, most):
             total += found.size * found.dtype.itemsize
             if total > most:
                 raise ValueError(f"its weights claim {total} bytes, more than their file can hold")
+    return total

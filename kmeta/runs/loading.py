@@ -10,9 +10,11 @@ import numpy as np
 from kmeta import learners, weights
 from kmeta.layers.efficientnet_lite import EfficientNetLite0
 from kmeta.learners.finite import not_finite
-from kmeta.learners.saved_files import check_keras_file
+from kmeta.learners.saved_files import bounded_weights, check_keras_file
 from kmeta.ops.views import MOST
 from kmeta.runs.folder import Run, check_loadable
+
+SPARE = 2**24  # bytes of weights that a file may ask for and not have
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -41,11 +43,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     path = Run(path).learner_path if path.is_dir() else path
     learners.register_classes()
     try:
-        check_keras_file(path)
+        held = check_keras_file(path)
     except ValueError as error:
         raise ValueError(f"Cannot load {path}: {error}") from error
     try:
-        loaded = keras.models.load_model(path, safe_mode=True)
+        with bounded_weights(2 * held + SPARE):  # a classifier has those of its learner twice
+            loaded = keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a damaged or foreign file makes Keras raise
         raise ValueError(f"Cannot load {path}: {type(error).__name__}: {error}") from error
     unsound = not_finite(loaded.variables)

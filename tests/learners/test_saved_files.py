@@ -103,6 +103,33 @@ def test_what_is_no_keras_file(good, tmp_path):
         load(old.rename(tmp_path / "old.keras"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "words"),
+    [
+        ("learner", '"filters": 2', '"filters": 2000000', "asks for more than"),
+        ("learner", '"image_shape": [16, 16, 1]', '"image_shape": [99999, 9999, 1]', "4194304"),
+        ("classifier", '"filters": 2', '"filters": 2000000', "asks for more than"),
+        ("classifier", "[[1, 2, 2]", "[[1, 2, 200000000]", "asks for more than"),
+    ],
+)
+def test_configurations_that_ask_for_memory(tmp_path, kind, old, new, words):
+    model = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(2))
+    model.build((16, 16, 1))
+    if kind == "classifier":
+        model = model.adapt(np.zeros((2, 16, 16, 1), "float32"), [0, 1])
+    model.save(tmp_path / "good.keras")
+    assert type(load(tmp_path / "good.keras")) is type(model)
+    with zipfile.ZipFile(tmp_path / "good.keras") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    config = entries["config.json"].decode()
+    assert old in config
+    path = write(tmp_path / "a.keras", {**entries, "config.json": config.replace(old, new)})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=f"Cannot load .*{words}"):
+        load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB
+
+
 def weights(make):
     """An HDF5 file with an array of its own, and what `make` adds to it."""
     file = io.BytesIO()
