@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from kmeta import weights
+from kmeta.cli import int8
 from kmeta.cli.adapt import add_invert
-from kmeta.cli.parsing import given
+from kmeta.cli.parsing import given, share
 from kmeta.cli.pictures import check_writable
 from kmeta.cli.quiet import import_keras
 from kmeta.edge.numbers import count
@@ -75,6 +76,20 @@ def add_parser(commands):
         help="write a page, .html, with the pictures of each class, near-duplicates, left-out "
         "pictures that were told wrong and those nearest to them, confusions, and calibration",
     )
+    parser.add_argument(
+        "--coverage",
+        type=share,
+        metavar="SHARE",
+        help="say from which probability on a class is to be named, so that the true one is among "
+        "those named in such a share of all cases, such as 0.9; judged by left-out pictures. "
+        "`kmeta predict --least` names them",
+    )
+    parser.add_argument(
+        "--quantize",
+        choices=("int8",),
+        help="write ONNX files in 8-bit integers, for devices: a third in size, without a "
+        "SavedModel. Refused if more than a point of accuracy is lost",
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="where the files of a named set are")
     add_invert(parser)
     return parser
@@ -92,6 +107,8 @@ def run(arguments):
         check_writable(arguments.report, arguments.overwrite, ".html")
     _check_other_classes(arguments.calibrate)
     names = check_classes(arguments.folder)  # errors before TensorFlow loads
+    if arguments.quantize is not None:
+        int8.check_counts(names)
     if arguments.test is not None:
         check_classes(arguments.test)
     if arguments.calibrate is not None and UNKNOWN in names:
@@ -111,9 +128,14 @@ def run(arguments):
     lines = [_learned(classifier), *_estimates(classifier)]
     if arguments.calibrate is not None:
         lines.append(str(classifier.calibrate(_other_classes(arguments, classifier))))
+    if arguments.coverage is not None:
+        lines.append(_sets(classifier, arguments.coverage))
     if arguments.test is not None:
         lines.append(str(classifier.score(arguments.test)))
-    lines.append(str(classifier.export(arguments.out, arguments.overwrite)))
+    quantize = None
+    if arguments.quantize is not None:
+        quantize = int8.of_pictures(arguments.folder, classifier)
+    lines.append(str(classifier.export(arguments.out, arguments.overwrite, quantize)))
     if arguments.report is not None:
         from kmeta.report.fit import write_fit_report
 
@@ -127,6 +149,20 @@ def _learned(classifier):
     counts = ", ".join(f"{name} ({shots})" for name, shots in named)
     text = f"Learned {len(named)} classes (pictures of each): {counts}"
     return text + "\nDark and light are swapped" * classifier.inverted
+
+
+def _sets(classifier, coverage):
+    """A line on the sets of labels that hold the true one in a share of all cases."""
+    from kmeta.edge.scoring import softmax
+
+    least = classifier.least_probability(coverage)
+    found = classifier.leave_one_out()
+    named = softmax(found.logits / classifier.temperature) >= least
+    return (
+        f"Of new pictures taken like these, about {100 * coverage:g} % are of a class with a "
+        f"probability of {least:.4f} or more (--least {least:.4f}): {named.sum(-1).mean():.2f} "
+        "classes on average, of left-out pictures"
+    )
 
 
 def _estimates(classifier):

@@ -14,21 +14,26 @@ from kmeta.edge.pixels import fitted, plain
 BATCH = 32  # pictures looked at together
 
 
-def write_csv(classifier, folder, invert, out=None):
+def write_csv(classifier, folder, invert, out=None, nearest=0):
     """Write `file,label,score` and the probability of each class for all pictures of a folder.
 
     classifier: a bundle in use, or a `kmeta.Classifier`. Pictures that cannot be read are left out,
     with a warning.
+    nearest: how many of the pictures that a bundle learned from, and are most like each, to name.
     """
     writer = csv.writer(out or sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "label", "score", *classifier.class_names])
+    names = [f"nearest {place + 1}" for place in range(nearest)]
+    writer.writerow(["file", "label", "score", *classifier.class_names, *names])
     shape, waiting = tuple(classifier.image_shape), []
 
     def flush():
         images = np.stack([image for _, image in waiting])
-        answers = classifier.answers(1 - images if invert else images)
-        for (file, _), row, label, score in zip(waiting, *answers, strict=True):
-            writer.writerow([file, label, f"{score:.4f}", *(f"{p:.4f}" for p in row)])
+        images = 1 - images if invert else images
+        near = classifier.nearest(images, nearest) if nearest else [()] * len(images)
+        answers = classifier.answers(images)
+        for (file, _), row, label, score, like in zip(waiting, *answers, near, strict=True):
+            shares = [f"{p:.4f}" for p in row]
+            writer.writerow([file, label, f"{score:.4f}", *shares, *(name for name, _ in like)])
         waiting.clear()
 
     with FileTree(folder) as tree:

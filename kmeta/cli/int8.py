@@ -12,6 +12,7 @@ from kmeta.recipes.recipe import Tasks
 
 CALIBRATION_TASKS = 50  # of one support picture and one query of each class
 TASKS = {"shot": 1, "query": 5, "steps": 300, "seed": 0}
+FEW, QUERIES = 200, 500  # pictures of a user's own, and queries to score with
 OWN = ("split", "query", "episodes", "seed", "way", "shot", "rotations", "max_drop", "reduce_range")
 
 
@@ -99,6 +100,43 @@ def settings(arguments, image_shape):
         check_room(half, tasks, rotations)
         episodes.append(make_episodes(half, tasks, rotations))
     return Int8(*episodes, **given(arguments, ("max_drop", "reduce_range")))
+
+
+def of_pictures(folder, classifier):
+    """The `kmeta.exporting.Int8` of a `FewShotClassifier`, by the pictures that it learned from.
+
+    Ranges and scores are of some 200 of them at most, each class has as many as the others.
+    """
+    from kmeta.data import Dataset
+    from kmeta.data.files import FileTree
+    from kmeta.data.pictures import picture
+    from kmeta.exporting import Int8
+    from kmeta.runs.data import make_episodes
+
+    names = classifier.class_names
+    each = max(2, min(int(classifier.counts.min()), FEW // len(names)))
+    numbers = np.concatenate([classifier.pictures_of_class(name)[:each] for name in names])
+    with FileTree(folder) as tree:
+        images = [
+            picture(tree.read(classifier.files[i]), classifier.image_shape, classifier.crop)
+            for i in numbers
+        ]
+    pixels = np.round(255 * np.stack(images)).astype("uint8")
+    dataset = Dataset(pixels, np.repeat(np.arange(len(names)), each), names, "the pictures")
+    way = min(len(names), 20)
+    tasks = {"way": way, "tasks_per_step": 1, "seed": TASKS["seed"]}
+    seen = Tasks("calibration", shot=1, query=1, steps=-(-FEW // (2 * way)), **tasks)
+    scored = Tasks("scored", shot=each - 1, query=1, steps=-(-QUERIES // way), **tasks)
+    return Int8(*(make_episodes(dataset, found, False) for found in (seen, scored)))
+
+
+def check_counts(counts):
+    """Raise ValueError unless every class has pictures to learn from and one to score with."""
+    alone = next((name for name, count in counts.items() if count < 2), None)
+    if alone is not None:
+        raise ValueError(
+            f"--quantize needs two or more pictures of each class. Received: one of {alone!r}"
+        )
 
 
 def _pictures(arguments, image_shape):

@@ -39,6 +39,11 @@ def seed(text):
     return number(text, int, lambda value: 0 <= value < 2**32, "a whole number below 2**32")
 
 
+def share(text):
+    """A float between 0 and 1, without these."""
+    return number(text, float, lambda value: 0 < value < 1, "a number between 0 and 1")
+
+
 def points(text):
     """Percentage points, a float from 0 to 100."""
     return number(text, float, lambda value: 0 <= value <= 100, "a number from 0 to 100")

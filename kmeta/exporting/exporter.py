@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def export(
     overwrite: bool = False,
     tolerance: float = 1e-5,
     quantize: int8.Int8 | None = None,
+    pictures: Sequence[str] | None = None,
 ) -> ExportReport:
     """Write a classifier as a bundle that runs without kmeta and without Keras.
 
@@ -84,6 +86,8 @@ def export(
             by what the manifest says. Such a bundle is for devices and has no SavedModel. Metric
             learners only.
             The default of `sample` is then some of the images scored.
+        pictures: names of the support images, in the order in which they were learned, by which
+            devices name those nearest to others.
 
     Returns:
         `ExportReport`.
@@ -121,7 +125,8 @@ def export(
         if quantization is not None:
             shutil.rmtree(folder / "saved_model")
             signatures = {n: x for n, x in signatures.items() if n in differences["onnx"]}
-        manifest.write(folder, classifier, signatures, differences, tolerance, quantization)
+        about = (signatures, differences, tolerance, quantization, pictures)
+        manifest.write(folder, classifier, *about)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return ExportReport(
         directory,

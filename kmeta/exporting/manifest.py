@@ -22,6 +22,7 @@ Keys:
     parity: largest differences from Keras on the sample, `saved_model` and `onnx`; the same for
         each of the `signatures`; and the `tolerance` they were held to. In an int8 bundle these
         are of the float files that it was made of.
+    pictures: names of the support pictures' files, in the order of the rows of `state`, or null.
     quantization: null for float files, else the fields of `kmeta.exporting.Quantization`.
     versions: of the software that wrote the bundle.
     files: by path from the bundle's folder, sorted: `sha256` and `size` in bytes.
@@ -59,7 +60,7 @@ def essentials(classifier, of_these_classes):
     }
 
 
-def write(folder, classifier, signatures, differences, tolerance, quantization=None):
+def write(folder, classifier, signatures, differences, tolerance, quantization=None, pictures=None):
     """Write the manifest of all files in `folder`."""
     class_names = classifier.class_names
     state = None
@@ -92,6 +93,7 @@ def write(folder, classifier, signatures, differences, tolerance, quantization=N
             "signatures": differences,
             "tolerance": tolerance,
         },
+        "pictures": None if pictures is None else list(pictures),
         "quantization": None if quantization is None else dataclasses.asdict(quantization),
         "versions": _versions(),
     }

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from kmeta.data.pictures import digest
 from kmeta.edge.models import Models
 
 _RUNS, _WARM = 200, 20
@@ -31,9 +32,10 @@ def tasks(episodes):
 
 def accuracy(before, after, episodes):
     """`{"float": a, "int8": a, "interval": half width}` of two `Models` on the same episodes."""
+    both = [_Attentive(found) for found in (before, after)]
     hits = np.array(
         [
-            [(_answers(found, x, y, queries) == labels).mean() for found in (before, after)]
+            [(found.answers(x, y, queries) == labels).mean() for found in both]
             for x, y, queries, labels in tasks(episodes)
         ]
     )
@@ -46,10 +48,29 @@ def accuracy(before, after, episodes):
     }
 
 
-def _answers(models, support_images, support_labels, queries):
-    """Labels of queries, `[n]`, after adapting to a support set as a device does."""
-    given = {"support_images": support_images, "support_labels": support_labels, "queries": queries}
-    return models.run("episode", given, ["probabilities"])["probabilities"].argmax(-1)
+class _Attentive:
+    """`Models` that look at each image once, however many tasks it is in."""
+
+    def __init__(self, models):
+        self._models, self._support, self._queries = models, {}, {}
+
+    def answers(self, support_images, support_labels, queries):
+        """Labels of queries, `[n]`, after adapting to a support set as a device does."""
+        embedded = self._seen(self._support, self._models.support, support_images)
+        given = {"support_embeddings": embedded, "support_labels": support_labels}
+        state = self._models.call("adapt", given)
+        given = {"embeddings": self._seen(self._queries, self._embed, queries), **state}
+        return self._models.call("classify", given, ["probabilities"])["probabilities"].argmax(-1)
+
+    def _embed(self, images):
+        return self._models.run("embed", {"images": images})["embeddings"]
+
+    def _seen(self, known, look, images):
+        marks = [digest(image) for image in images]
+        for mark, image in zip(marks, images, strict=True):
+            if mark not in known:
+                known[mark] = look(image[None])[0]
+        return np.stack([known[mark] for mark in marks])
 
 
 def latency(before, after, image):

@@ -14,8 +14,9 @@ from kmeta.data.pictures import pictures_of
 from kmeta.edge.scoring import labels as labels_of
 from kmeta.edge.scoring import scores as scores_of
 from kmeta.edge.scoring import softmax
+from kmeta.evaluation.conformal import least_probability
 from kmeta.evaluation.labelled import LabelledScore, score_folder
-from kmeta.exporting import ExportReport, export
+from kmeta.exporting import ExportReport, Int8, export
 from kmeta.few_shot import choosing, duplicates, left_out
 from kmeta.few_shot.choosing import AUTO
 from kmeta.few_shot.estimates import Calibration, LeaveOneOut, calibration, calibration_options
@@ -291,9 +292,51 @@ class FewShotClassifier:
         self.familiarity = found.familiarity
         return found
 
-    def export(self, directory: str | os.PathLike[str], overwrite: bool = False) -> ExportReport:
+    def export(
+        self,
+        directory: str | os.PathLike[str],
+        overwrite: bool = False,
+        quantize: Int8 | None = None,
+    ) -> ExportReport:
         """Write the classifier as a bundle, see `kmeta.export`; its sample is of the pictures."""
-        return export(self.classifier, directory, np.stack(self._album.sample), overwrite)
+        sample = np.stack(self._album.sample)
+        return export(
+            self.classifier, directory, sample, overwrite, quantize=quantize, pictures=self.files
+        )
+
+    def features(self) -> np.ndarray:
+        """What the backbone sees in each picture as a whole, `[n, d]`."""
+        return duplicates.whole(self._support.items)
+
+    def label_sets(self, images: ArrayLike, coverage: float = 0.9) -> list[list[str]]:
+        """For each image all classes that it may well be of, the likeliest first.
+
+        The class of a new picture, taken like these, is among them in a share `coverage` of all
+        cases (split conformal prediction, Sadinle et al. 2019, with the probabilities of left-out
+        pictures in place of a second set of them, so about). None may be left of an image that is
+        like no class.
+
+        Args:
+            images: see `predict`.
+            coverage: between 0 and 1.
+
+        Raises:
+            ValueError: as `predict`, and as `least_probability`.
+        """
+        least, names = self.least_probability(coverage), self.class_names
+        return [
+            [names[i] for i in np.argsort(-row, kind="stable") if row[i] >= least]
+            for row in self.predict(images)
+        ]
+
+    def least_probability(self, coverage: float = 0.9) -> float:
+        """The probability from which on `label_sets` names a class.
+
+        Raises:
+            ValueError: if `coverage` is out of range, or there are too few pictures for it.
+        """
+        found = self.leave_one_out()
+        return least_probability(found.logits / self.temperature, found.labels, coverage)
 
     def _adapted(self):
         if self._classifier is None:

@@ -12,6 +12,8 @@ from kmeta.episode import Episode
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.plots.paper import COLOURS, FAINT, INK, PAPER, WRONG, figure, names_of, short
 
+_MARKS = "os^D"  # where there are more classes than colours
+
 
 def principal_plane(points: ArrayLike) -> tuple[np.ndarray, float]:
     """The plane through points in which they differ most (principal component analysis).
@@ -111,6 +113,46 @@ def draw_plane(
         axes.set_adjustable("datalim")
         axes.set_title(f"{100 * share:.0f} % of the variance lies in this plane", color=FAINT)
         _legend(sheet, axes, names, colours, len(centres) > 0, not right.all())
+        return done()
+
+
+def draw_classes(
+    features: ArrayLike,
+    labels: ArrayLike,
+    path: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Path | bytes:
+    """Draw items of several classes as a PNG, in the principal plane of their unit features.
+
+    Args:
+        features: `[n, d]`, at least two of each.
+        labels: int `[n]`, from 0 to way-1.
+        path: of the PNG file, written whole or not at all; None returns the PNG as bytes.
+        class_names: sequence of `way` names; None writes the labels.
+
+    Returns:
+        The path, as `pathlib.Path`, or the bytes.
+
+    Raises:
+        ValueError: where `features` is not of this form.
+
+    >>> draw_classes(np.eye(4), np.array([0, 0, 1, 1]), "classes.png")
+    PosixPath('classes.png')
+    """
+    features, labels = np.asarray(features, "float64"), np.asarray(labels)
+    lengths = np.linalg.norm(features, axis=-1, keepdims=True)
+    coordinates, share = principal_plane(features / np.maximum(lengths, 1e-12))
+    names = [short(name) for name in names_of(class_names, int(labels.max()) + 1)]
+    with figure((6.2, 4.2), path) as (sheet, done):
+        axes = sheet.subplots()
+        for label, name in enumerate(names):
+            look = {"c": COLOURS[label % len(COLOURS)], "marker": _MARKS[label // len(COLOURS) % 4]}
+            chosen = coordinates[labels == label]
+            axes.scatter(*chosen.T, s=34, edgecolors=PAPER, linewidths=0.8, label=name, **look)
+        axes.set(xticks=[], yticks=[], aspect="equal")
+        axes.set_adjustable("datalim")
+        axes.set_title(f"{100 * share:.0f} % of the variance lies in this plane", color=FAINT)
+        sheet.legend(loc="outside right upper")
         return done()
 
 

@@ -13,9 +13,10 @@ from kmeta.edge.scoring import softmax
 from kmeta.evaluation.confusion import confusion_matrix
 from kmeta.placing import replaced
 from kmeta.plots.confusion import MOST
+from kmeta.plots.plane import draw_classes
 from kmeta.report.page import document, picture, section, table, tag
 
-SIDE = 96  # of the small pictures
+SIDE = 112  # of the small pictures
 SHOWN = 12  # pictures of a class, and errors
 NEAREST = 3
 
@@ -49,6 +50,7 @@ def write_fit_report(classifier, folder, out, overwrite=True):
         estimate = classifier.tried[classifier.backbone]
         if estimate is not None:
             parts += [_errors(classifier, estimate, small), *_charts(classifier, estimate)]
+        parts.append(_plane(classifier))
     page = document("Classifier of own pictures", tag("main", *parts))
     with replaced(out, overwrite) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -99,7 +101,9 @@ def _classes(classifier, small):
     for name in classifier.class_names:
         numbers = classifier.pictures_of_class(name)
         parts.append(tag("h3", f"{name} ({len(numbers)})"))
-        parts += [small(number) for number in numbers[:SHOWN]]
+        parts.append(tag("div", *(small(number) for number in numbers[:SHOWN]), class_="small"))
+        if len(numbers) > SHOWN:
+            parts.append(tag("p", f"and {len(numbers) - SHOWN} more", class_="note"))
     return section("Classes", *parts)
 
 
@@ -109,7 +113,8 @@ def _duplicates(classifier, small):
         return section("Near-duplicates", tag("p", "None."))
     parts = [tag("p", "Nearly the same, and left out together: they tell little of one another.")]
     for group in groups[:SHOWN]:
-        parts.append(tag("div", *(small(number, small.files[number]) for number in group[:SHOWN])))
+        shown = (small(number, small.files[number]) for number in group[:SHOWN])
+        parts.append(tag("div", *shown, class_="small"))
     return section("Near-duplicates", *parts)
 
 
@@ -120,11 +125,13 @@ def _errors(classifier, estimate, small):
         number, names = estimate.images[i], classifier.class_names
         own, other = names[estimate.labels[i]], names[estimate.answers[i]]
         near = classifier.nearest(number, NEAREST)
+        parts.append(tag("p", f"{own}, taken for {other}; and the pictures nearest to it:"))
         parts.append(
             tag(
                 "div",
-                small(number, f"{small.files[number]}: {own}, taken for {other}. Nearest:"),
+                small(number, small.files[number]),
                 *(small(n, f"{small.files[n]} ({cosine:.2f})") for n, cosine in near),
+                class_="small",
             )
         )
     return section("Left-out pictures told wrong", *parts)
@@ -141,3 +148,15 @@ def _charts(classifier, estimate):
     probabilities = softmax(estimate.logits / classifier.temperature)
     chart = plots.draw_reliability(probabilities, estimate.labels)
     yield section("Reliability", picture(chart, caption, caption))
+
+
+def _plane(classifier):
+    names = classifier.class_names
+    if len(names) > MOST:
+        return section("Plane of the classes", tag("p", f"More than {MOST} classes are not drawn."))
+    labels = np.zeros(len(classifier.files), int)
+    for label, name in enumerate(names):
+        labels[classifier.pictures_of_class(name)] = label
+    caption = "What the backbone sees in the pictures, in the plane in which they differ most"
+    chart = draw_classes(classifier.features(), labels, None, names)
+    return section("Plane of the classes", picture(chart, caption, caption))

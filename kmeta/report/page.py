@@ -17,6 +17,8 @@ p { margin: 0.4rem 0; max-width: 46rem; }
 figure { margin: 0.6rem 1rem 0.6rem 0; display: inline-block; vertical-align: top;
   max-width: 100%; }
 figcaption { max-width: 46rem; font-size: 0.9rem; margin-bottom: 0.3rem; }
+.small figure { width: 7.6rem; margin-right: 0.6rem; }
+.small figcaption { font-size: 0.76rem; line-height: 1.3; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
   border-radius: 4px; }
 div.scroll { overflow-x: auto; }

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from . import bundle, names, onnx_file, place, sample, scoring, state
+from . import nearest as near
 from .images import at_once, to_float
 from .manifest import is_probability
 from .models import Models
@@ -23,6 +24,8 @@ class FewShotClassifier:
     threshold: `label` gives images whose score is below it the label `unknown`.
     signatures: what `run` can be asked: by name `inputs` and `outputs`, each the `dtype` and the
         `shape` of tensors by name; sizes that may vary have names.
+    pictures: names of the files of the pictures that were learned from, None where they are not
+        known, or classes have changed.
     fixed_way: number of classes of every support set that the learner takes, None for any.
     """
 
@@ -41,9 +44,15 @@ class FewShotClassifier:
         if manifest.get("state"):
             self._state = bundle.arrays(self.path, contents, "state.npz")
         self._own_model = "classifier" in models
+        self.pictures = manifest.get("pictures")
         self._sample = bundle.arrays(self.path, contents, "sample.npz", sample.NAMES)
         if set(sample.NAMES) - set(self._sample):
             raise ValueError(f"The bundle '{self.path}' is damaged: sample.npz lacks arrays")
+
+    @property
+    def manifest(self):
+        """What is known of the bundle, see `kmeta.exporting.manifest`."""
+        return copy.deepcopy(self._manifest)
 
     @property
     def signatures(self):
@@ -175,6 +184,34 @@ class FewShotClassifier:
         labels = scoring.labels(probabilities, scores, known, self.threshold, unknown)
         return probabilities, labels, scores.tolist()
 
+    def nearest(self, images, count=3):
+        """The support pictures most like each image: `[[(name, cosine), ...], ...]`.
+
+        A picture's name is that of its file where the bundle was made of a folder, else that of its
+        class and its number there; cosines are of features, at most 1.
+
+        Args:
+            images: as for `predict`.
+            count: how many of each, or as many as there are.
+
+        Raises:
+            ValueError: if images are wrong, or the bundle keeps classes, and no single pictures.
+        """
+        known = self.known()
+        if "embedded" not in known:
+            raise ValueError(
+                f"The bundle '{self.path}' keeps no single pictures, only what their classes have "
+                "in common: those that keep them have the head ridge"
+            )
+        images = to_float(images, "images", self.image_shape)
+        queries = self._models.run("embed", {"images": images})["embeddings"]
+        which, cosines = near.nearest(near.whole(known["embedded"]), queries, count)
+        names = self.pictures or state.names(known, self.class_names)
+        return [
+            [(names[i], float(cosine)) for i, cosine in zip(*pair, strict=True)]
+            for pair in zip(which, cosines, strict=True)
+        ]
+
     def add_class(self, name, images):
         """Learn one more class, the last of `class_names`.
 
@@ -216,7 +253,7 @@ class FewShotClassifier:
         self._replace(kept, [])
 
     def _replace(self, new_state, added):
-        self._state, self._own_model = new_state, False
+        self._state, self._own_model, self.pictures = new_state, False, None
         self.class_names.extend(added)
 
     def with_classes(self, class_names, known):
@@ -283,6 +320,7 @@ class FewShotClassifier:
             "output": {**self._manifest["output"], "shape": ["batch", len(self.class_names)]},
             "rejection": {**self._manifest["rejection"], "threshold": float(self.threshold)},
             "signatures": self.signatures,
+            "pictures": self.pictures,
         }
         with place.building(directory, overwrite) as folder:
             for name, content in models.items():

@@ -70,6 +70,7 @@ def _sound(manifest):
     shape, outputs = manifest["input"].get("shape"), manifest["output"].get("shape")
     sizes = [x["size"] for x in files.values() if isinstance(x, dict) and "size" in x]
     quantization, crop = manifest.get("quantization"), manifest["input"].get("crop")
+    pictures = manifest.get("pictures")
     return {
         "files": all(map(_is_inside, files))
         and len(sizes) == len(files)
@@ -97,6 +98,8 @@ def _sound(manifest):
             and state.get("file") == "state.npz"
             and {"state.npz", "adapt.onnx", "classify.onnx"} <= set(files)
         ),
+        "pictures": pictures is None
+        or (isinstance(pictures, list) and all(isinstance(name, str) for name in pictures)),
         "quantization": quantization is None
         or (isinstance(quantization, dict) and _is_number(quantization.get("tolerance"))),
     }

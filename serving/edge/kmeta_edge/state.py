@@ -45,6 +45,15 @@ def check(state, like, ways):
         raise ValueError(f"The state must be of {ways} classes. Received: {found} classes")
 
 
+def names(state, class_names):
+    """A name of each support item: its class, and its number there from 1 on."""
+    seen, found = [0] * len(class_names), []
+    for label in state["labels"]:
+        seen[label] += 1
+        found.append(f"{class_names[label]} {seen[label]}")
+    return found
+
+
 def with_class(state, added, way):
     """The state of `way` classes and one more; `added` is the state of that class alone."""
     return {
