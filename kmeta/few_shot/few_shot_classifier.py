@@ -336,7 +336,9 @@ class FewShotClassifier:
             ValueError: if `coverage` is out of range, or there are too few pictures for it.
         """
         found = self.leave_one_out()
-        return least_probability(found.logits / self.temperature, found.labels, coverage)
+        return least_probability(
+            np.asarray(found.logits) / self.temperature, found.labels, coverage
+        )
 
     def _adapted(self):
         if self._classifier is None:
