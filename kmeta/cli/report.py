@@ -70,7 +70,7 @@ def _bundle(arguments):
     check_classes(arguments.pictures)
     bundle = load_bundle(arguments.run)
     import_keras()
-    from kmeta.report.bundled import Bundled
+    from kmeta.few_shot.bundled import Bundled
     from kmeta.report.fit import write_fit_report
 
     found = Bundled.of(bundle)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kmeta.checks import is_finite
-from kmeta.edge.scoring import softmax
 
 
 def least_probability(logits: ArrayLike, labels: ArrayLike, coverage: float) -> float:
@@ -33,8 +32,9 @@ def least_probability(logits: ArrayLike, labels: ArrayLike, coverage: float) -> 
         raise ValueError(
             f"Argument `coverage` must be between 0 and 1. Received: coverage={coverage!r}"
         )
-    labels = np.asarray(labels)
-    true = np.sort(softmax(np.asarray(logits, "float64"))[np.arange(len(labels)), labels])
+    logits, labels = np.asarray(logits, "float64"), np.asarray(labels)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    true = np.sort(powers[np.arange(len(labels)), labels] / powers.sum(axis=-1))
     place = math.floor((len(true) + 1) * (1 - coverage) + 1e-9)
     if place < 1:
         needed = math.ceil(1 / (1 - coverage) - 1e-9) - 1

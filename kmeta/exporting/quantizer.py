@@ -65,7 +65,7 @@ def quantize(source, path, batches, reduce_range):
             made,
             _Reader([{**batch, **given} for batch in batches]),
             quant_format=QuantFormat.QDQ,
-            nodes_to_quantize=layers,
+            nodes_to_quantize=[*layers, *_activations(float_model.graph, layers)],
             per_channel=True,
             reduce_range=reduce_range,
             activation_type=QuantType.QUInt8,
@@ -156,6 +156,16 @@ def _layers(graph):
         if dense or (node.op_type == "Conv" and rank > 2):
             found.append(node.name)
     return found
+
+
+def _activations(graph, layers):
+    """Names of the nodes that cut off what layers give, ReLU and ReLU6.
+
+    With them onnxruntime gives what is left the whole range of the integers; else most of it would
+    be for numbers that are cut off.
+    """
+    given = {x for node in graph.node if node.name in layers for x in node.output}
+    return [x.name for x in graph.node if x.op_type in ("Clip", "Relu") and x.input[0] in given]
 
 
 class _Reader(CalibrationDataReader):
