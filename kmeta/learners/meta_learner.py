@@ -151,8 +151,12 @@ class MetaLearner(SavedFinite):
         )
 
     def accuracy(self) -> Any:
-        """What the metric "accuracy" stands for."""
-        return "accuracy"
+        """What the metric "accuracy" stands for.
+
+        An object, whose variables are there before a step is traced: TensorFlow traces twice what
+        makes variables.
+        """
+        return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
     def compile(
         self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
