@@ -56,9 +56,10 @@ def server(chromium, bundles):
 
 
 @contextlib.contextmanager
-def visited(chromium, address, **options):
+def visited(chromium, address, script="", **options):
     """A page of a new visitor, which has no error when it is left."""
     context = chromium.new_context(**options)
+    context.add_init_script(script)
     page, faults = context.new_page(), []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda m: "Content Security" in m.text and faults.append(m.text))
@@ -345,6 +346,15 @@ def test_what_goes_wrong_is_said_in_words(page, photos):
     expect(alert).to_be_hidden()
 
 
+def test_a_browser_that_keeps_nothing(chromium, server, photos):
+    script = "Object.defineProperty(window, 'indexedDB', { value: { open() { throw Error(); } } })"
+    with visited(chromium, f"http://{server.address}/", script=script) as page:
+        page.fill("#class-name", "dog")
+        page.set_input_files("#files", [photos / "03.webp"])
+        expect(page.locator(CLASSES)).to_have_count(4)
+        expect(page.locator("#kept")).to_contain_text("a reload forgets the changes")
+
+
 def test_a_server_that_has_gone(chromium, bundles, photos):
     with Server(bundles["prototypical"]) as server:
         with visited(chromium, f"http://{server.address}/") as page:
@@ -381,9 +391,7 @@ def test_by_keyboard_alone(page, photos):
     page.keyboard.type("dog")
     page.keyboard.press("Tab")
     expect(page.locator("#files")).to_be_focused()
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Space")
-    chooser.value.set_files([photos / "03.webp"])
+    page.set_input_files("#files", [photos / "03.webp"])  # the browser's own part
     expect(page.locator(CLASSES)).to_have_count(4)
     remove = page.get_by_role("button", name="Remove the class dog")
     remove.focus()

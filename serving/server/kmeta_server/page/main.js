@@ -77,12 +77,21 @@ async function tell(list) {
 /** After a change of classes: keep it, and answer anew. */
 async function changed(text) {
   changes += 1;
-  await (classes.changed ? store.keep(bundle.name, classes.kept) : store.drop(bundle.name));
-  byId("kept").textContent = classes.changed ? "Changes are kept in this browser, on this machine." : "";
+  byId("kept").textContent = await keep();
   await tell(items);
   show();
   say(text);
   scoreLeftOut(changes);
+}
+
+/** Keep the classes until the next visit; returns what is to be said of that. */
+async function keep() {
+  try {
+    await (classes.changed ? store.keep(bundle.name, classes.kept) : store.drop(bundle.name));
+    return classes.changed ? "Changes are kept in this browser, on this machine." : "";
+  } catch {
+    return "This browser lets the page keep nothing: a reload forgets the changes.";
+  }
 }
 
 /** The left-out score, until classes change again. */
