@@ -12,12 +12,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from kmeta_edge.cli import main as edge_main
 
 import kmeta
 from kmeta.cli.main import main, make_parser
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EDGE = ROOT / "serving" / "edge" / "README.md"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), EDGE]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:\.\d*)?")
 
@@ -71,7 +73,7 @@ def test_the_demo_leaves_what_it_says(demo):
 
 
 @pytest.mark.filterwarnings("ignore:DO NOT RELY")  # networks here are trained for seconds
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_page_is_so(page, demo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(demo, "kmeta-demo")
@@ -94,10 +96,18 @@ def test_the_page_is_so(page, demo, tmp_path, monkeypatch, capsys):
 
 def run(line):
     """Run a command of `kmeta` in this process, or see that it can be read."""
+    if line.startswith("kmeta-edge "):
+        assert (
+            edge_main(
+                [word for part in shlex.split(line, comments=True)[1:] for word in expanded(part)]
+            )
+            == 0
+        )
+        return
     if not line.startswith("kmeta "):
         assert line.startswith(SET_UP), f"neither run nor known: {line}"
         return
-    command = [word for part in shlex.split(line)[1:] for word in expanded(part)]
+    command = [word for part in shlex.split(line, comments=True)[1:] for word in expanded(part)]
     if line.startswith(tuple(ONLY_READ)) or line in RAN:
         assert callable(make_parser().parse_args(command).command)
         return
@@ -142,7 +152,9 @@ def test_what_is_printed_is_compared():
     assert not agree("['unknown']", "['known']")
 
 
-@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("[BC]*.md")], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [*PAGES, *ROOT.glob("[BC]*.md")], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
     for link in links:
@@ -164,7 +176,7 @@ def test_excuses_are_still_needed():
         assert start in shown, f"no page shows {start!r} any more"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_names_that_are_mentioned_are_there(page):
     for name in re.findall(r"`kmeta\.([\w.]+)", page.read_text(encoding="utf-8")):
         thing = kmeta
