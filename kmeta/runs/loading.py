@@ -47,9 +47,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     except ValueError as error:
         raise ValueError(f"Cannot load {path}: {error}") from error
     try:
-        with bounded_weights(
-            4 * held + SPARE
-        ):  # a classifier has them twice, halves count as wholes
+        # a classifier has those of its learner twice, and halves count as wholes
+        with bounded_weights(4 * held + SPARE):
             loaded = keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a damaged or foreign file makes Keras raise
         raise ValueError(f"Cannot load {path}: {type(error).__name__}: {error}") from error
