@@ -194,3 +194,12 @@ def test_network_without_a_config(tmp_path):
         endpoints.reference(classifier, images.astype("float32")),
         atol=2e-6,
     )
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64", "mixed_bfloat16"])
+def test_numbers_that_onnx_runtimes_do_not_have(images, tmp_path, dtype):
+    learner = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(2, dtype=dtype), dtype=dtype)
+    classifier = learner.adapt(images[:2], [0, 1])
+    with pytest.raises(ValueError, match="float32 or float16.*computes in (bfloat16|float64)"):
+        kmeta.export(classifier, tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())
