@@ -14,19 +14,19 @@ from kmeta.data.pictures import pictures_of
 from kmeta.edge.scoring import labels as labels_of
 from kmeta.edge.scoring import scores as scores_of
 from kmeta.edge.scoring import softmax
-from kmeta.evaluation.conformal import least_probability
 from kmeta.evaluation.labelled import LabelledScore, score_folder
 from kmeta.exporting import ExportReport, Int8, export
-from kmeta.few_shot import choosing, duplicates, left_out
+from kmeta.few_shot import choosing, left_out
 from kmeta.few_shot.choosing import AUTO
-from kmeta.few_shot.estimates import Calibration, LeaveOneOut, calibration, calibration_options
+from kmeta.few_shot.estimates import Calibration, calibration, calibration_options
+from kmeta.few_shot.self_estimates import SelfEstimates
 from kmeta.few_shot.support_set import SupportSet
 from kmeta.learners.classifier import CERTAIN, UNKNOWN, Classifier
 from kmeta.learners.labels import labels_and_names
 from kmeta.learners.meta_learner import MetaLearner
 
 
-class FewShotClassifier:
+class FewShotClassifier(SelfEstimates):
     """A classifier of a user's own classes that grows, and knows how far it can be trusted.
 
     Nothing is trained: a backbone that stays as it is looks at the pictures, and its learner adapts
@@ -214,44 +214,6 @@ class FewShotClassifier:
         """
         self._adapt(self._support.without(name))
 
-    def leave_one_out(self) -> LeaveOneOut:
-        """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
-
-        An estimate of the accuracy on new pictures from the support images alone; a little low, as
-        each class has one picture less. Near-duplicates are left out together, see
-        `near_duplicates`. A class's only picture, or only pictures of one thing, cannot be told.
-
-        Raises:
-            ValueError: if no class has two pictures that differ.
-        """
-        support = self._support
-        found = left_out.estimate(
-            self.learner, support.items, support.labels, support.class_names, support.groups
-        )
-        if found is None:
-            raise ValueError(
-                "Leaving one picture out needs a class with at least two that differ. "
-                f"Received: classes with {self.counts.tolist()} pictures"
-            )
-        return found
-
-    def near_duplicates(self) -> list[np.ndarray]:
-        """Pictures of one class that are nearly the same, such as shots of one thing.
-
-        Returns:
-            List of int arrays, which pictures belong together; those with others only. See
-            `kmeta.few_shot.duplicates.groups`.
-        """
-        return [group for group in self._support.groups if len(group) > 1]
-
-    def pictures_of_class(self, name: str) -> np.ndarray:
-        """Which of the pictures are of a class, int `[shots]`."""
-        return self._support.of_class(name)
-
-    def nearest(self, number: int, count: int = 3) -> list[tuple[int, float]]:
-        """The other pictures that are most like one: `[(number, cosine of their features)]`."""
-        return duplicates.nearest(self._support.items, number, count)
-
     def score(self, folder: str | os.PathLike[str], limits: Limits = LIMITS) -> LabelledScore:
         """Accuracy on a folder of labelled pictures that were not learned from.
 
@@ -304,10 +266,6 @@ class FewShotClassifier:
             self.classifier, directory, sample, overwrite, quantize=quantize, pictures=self.files
         )
 
-    def features(self) -> np.ndarray:
-        """What the backbone sees in each picture as a whole, `[n, d]`."""
-        return duplicates.whole(self._support.items)
-
     def label_sets(self, images: ArrayLike, coverage: float = 0.9) -> list[list[str]]:
         """For each image all classes that it may well be of, the likeliest first.
 
@@ -328,17 +286,6 @@ class FewShotClassifier:
             [names[i] for i in np.argsort(-row, kind="stable") if row[i] >= least]
             for row in self.predict(images)
         ]
-
-    def least_probability(self, coverage: float = 0.9) -> float:
-        """The probability from which on `label_sets` names a class.
-
-        Raises:
-            ValueError: if `coverage` is out of range, or there are too few pictures for it.
-        """
-        found = self.leave_one_out()
-        return least_probability(
-            np.asarray(found.logits) / self.temperature, found.labels, coverage
-        )
 
     def _adapted(self):
         if self._classifier is None:

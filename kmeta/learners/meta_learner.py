@@ -16,6 +16,7 @@ from kmeta.episode import Episode, Support, Tensor
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.finite import SavedFinite
 from kmeta.learners.labels import labels_and_names
+from kmeta.learners.networks import shape_text
 from kmeta.learners.restoring import restored, restored_shape
 from kmeta.learners.streams import SameEpoch, image_shape_of, rewound
 from kmeta.ops import differentiation
@@ -252,7 +253,7 @@ class MetaLearner(SavedFinite):
             self.build(images.shape[1:])
         if images.shape[1:] != self.image_shape:
             raise ValueError(
-                f"Argument `support_x` must have the shape {_shape_text(self.image_shape)} for "
+                f"Argument `support_x` must have the shape {shape_text(self.image_shape)} for "
                 f"which the learner was built. Received: support_x.shape={images.shape}"
             )
         one_hot = np.eye(len(class_names), dtype="float32")[labels]
@@ -297,7 +298,3 @@ class MetaLearner(SavedFinite):
 def _options(kind):
     """Names of the arguments of a learner's constructor."""
     return frozenset(inspect.signature(kind.__init__).parameters)
-
-
-def _shape_text(image_shape):
-    return f"[{', '.join(map(str, ('items', *image_shape)))}]"

@@ -23,3 +23,8 @@ def check_way(outputs: int | None, support: Support) -> None:
             f"The network predicts {outputs} classes, but the support set has "
             f"{support.y.shape[-1]}. Give the network as many outputs as the tasks have classes"
         )
+
+
+def shape_text(image_shape: tuple) -> str:
+    """The shape `[items, ...]` of images, for messages."""
+    return f"[{', '.join(map(str, ('items', *image_shape)))}]"

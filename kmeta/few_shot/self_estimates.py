@@ -1,0 +1,70 @@
+"""What a `FewShotClassifier` tells about itself by its own pictures."""
+
+import numpy as np
+
+from kmeta.evaluation.conformal import least_probability
+from kmeta.few_shot import duplicates, left_out
+from kmeta.few_shot.album import Album
+from kmeta.few_shot.estimates import LeaveOneOut
+from kmeta.few_shot.support_set import SupportSet
+
+
+class SelfEstimates:
+    """The part of `kmeta.FewShotClassifier` that looks at the pictures that were learned from."""
+
+    _album: Album
+    _support: SupportSet
+    temperature: float
+
+    def leave_one_out(self) -> LeaveOneOut:
+        """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
+
+        An estimate of the accuracy on new pictures from the support images alone; a little low, as
+        each class has one picture less. Near-duplicates are left out together, see
+        `near_duplicates`. A class's only picture, or only pictures of one thing, cannot be told.
+
+        Raises:
+            ValueError: if no class has two pictures that differ.
+        """
+        support = self._support
+        found = left_out.estimate(
+            self._album.learner, support.items, support.labels, support.class_names, support.groups
+        )
+        if found is None:
+            raise ValueError(
+                "Leaving one picture out needs a class with at least two that differ. "
+                f"Received: classes with {self._support.counts.tolist()} pictures"
+            )
+        return found
+
+    def near_duplicates(self) -> list[np.ndarray]:
+        """Pictures of one class that are nearly the same, such as shots of one thing.
+
+        Returns:
+            List of int arrays, which pictures belong together; those with others only. See
+            `kmeta.few_shot.duplicates.groups`.
+        """
+        return [group for group in self._support.groups if len(group) > 1]
+
+    def pictures_of_class(self, name: str) -> np.ndarray:
+        """Which of the pictures are of a class, int `[shots]`."""
+        return self._support.of_class(name)
+
+    def nearest(self, number: int, count: int = 3) -> list[tuple[int, float]]:
+        """The other pictures that are most like one: `[(number, cosine of their features)]`."""
+        return duplicates.nearest(self._support.items, number, count)
+
+    def features(self) -> np.ndarray:
+        """What the backbone sees in each picture as a whole, `[n, d]`."""
+        return duplicates.whole(self._support.items)
+
+    def least_probability(self, coverage: float = 0.9) -> float:
+        """The probability from which on `label_sets` names a class.
+
+        Raises:
+            ValueError: if `coverage` is out of range, or there are too few pictures for it.
+        """
+        found = self.leave_one_out()
+        return least_probability(
+            np.asarray(found.logits) / self.temperature, found.labels, coverage
+        )
