@@ -74,7 +74,7 @@ def export(
         classifier: `kmeta.Classifier`, as `learner.adapt` returns it.
         directory: folder of the bundle; new, or empty. Parents are created.
         sample: images `[n, *image_shape]`, float in [0, 1] or uint8, to verify with and to store:
-            up to three of them, as 8-bit pixels. The support images are a good choice. Default: 4
+            up to three of them, as 8-bit pixels. The support images are a good choice. Default: 3
             images of uniform noise, the same every time. A single image is taken twice, to verify
             a batch.
         overwrite: replace the bundle that is at `directory`. A folder that holds other things is
@@ -202,7 +202,7 @@ def _check_quantize(quantize, classifier):
 
 
 def _sample(sample, image_shape):
-    """Up to four images of those given, evenly spread, as they are stored."""
+    """Up to three images of those given, evenly spread, as they are stored."""
     are_pictures = len(image_shape) > 1  # else vectors
     if sample is None:
         random = np.random.default_rng(0)
