@@ -6,6 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+JAX = "jax>=0.7"
 SERVER = [  # what serving/server needs besides kmeta-edge, for the tests
     "starlette>=0.49.1,<2",
     "uvicorn>=0.35,<1",
@@ -73,6 +74,7 @@ setup(
     extras_require={
         "heic": ["pillow-heif>=0.22"],
         "docs": ["pdoc>=16"],
+        "jax": [JAX],
         "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
         "test": [
             "pytest>=8.4",
@@ -81,6 +83,7 @@ setup(
             "tensorflow-serving-api>=2.21,<2.22",
             "nbclient>=0.10",
             "ipykernel>=6.29",
+            JAX,
             "openapi-spec-validator>=0.8",
             "playwright>=1.55",
             "axe-playwright-python>=0.1.5",

@@ -23,9 +23,11 @@ def import_keras():
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         with _held_back():
             import keras
-            import tensorflow as tf
 
-            tf.config.list_physical_devices()
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                tf.config.list_physical_devices()
     del keras
     _loaded = True
 

@@ -96,6 +96,7 @@ def export(
         ValueError: if an argument is wrong, if `directory` is in use, if ONNX has no counterpart
             for an operation of the network, if the learner computes in bfloat16 or float64, if a
             difference is above `tolerance`, or if accuracy falls by more than `quantize.max_drop`.
+            Also if Keras runs on another backend than TensorFlow.
         RuntimeError: if the fresh process could not run the models.
 
     Example:
@@ -108,6 +109,14 @@ def export(
         >>> kmeta.exporting.load_bundle("bundle").label(images)[0]
         ['left', 'right']
     """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Bundles are made by TensorFlow: save the learner, set the environment variable "
+            "KERAS_BACKEND to tensorflow, and load, adapt and export it there. "
+            f"Received: a classifier of Keras' backend {keras.backend.backend()!r}"
+        )
     _check_classifier(classifier)
     if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not tolerance > 0:
         raise ValueError(

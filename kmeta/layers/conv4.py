@@ -106,7 +106,7 @@ class Conv4(keras.layers.Layer):
         for convolution, normalization in zip(self.convolutions, self.normalizations, strict=True):
             x = normalization(convolution(x), training=training)
             if self.downsampling == "pool":
-                x = ops.max_pool(x, 2, padding="valid", data_format="channels_last")
+                x = ops.max_pool(x, 2, 2, padding="valid", data_format="channels_last")
             x = ops.relu(x)
         if self.features == "mean":
             return ops.mean(x, axis=(1, 2))

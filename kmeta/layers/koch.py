@@ -86,7 +86,7 @@ class KochConvNet(keras.layers.Layer):
         x = images
         for convolution in self.convolutions[:-1]:
             x = ops.relu(
-                ops.max_pool(convolution(x), 2, padding="valid", data_format="channels_last")
+                ops.max_pool(convolution(x), 2, 2, padding="valid", data_format="channels_last")
             )
         x = ops.relu(self.convolutions[-1](x))
         return self.dense(ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3])))

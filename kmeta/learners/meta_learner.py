@@ -1,7 +1,5 @@
 """What all learners share: support set -> state -> predictions for queries, P(y | x, S)."""
 
-import functools
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,9 +14,9 @@ from kmeta.episode import Episode, Support, Tensor
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.finite import SavedFinite
 from kmeta.learners.labels import labels_and_names
-from kmeta.learners.networks import shape_text
+from kmeta.learners.networks import options_of, shape_text
 from kmeta.learners.restoring import restored, restored_shape
-from kmeta.learners.streams import SameEpoch, image_shape_of, rewound
+from kmeta.learners.streams import at_epoch, image_shape_of, rewound
 from kmeta.ops import differentiation
 
 
@@ -64,7 +62,7 @@ class MetaLearner(SavedFinite):
 
     def __setattr__(self, name, value):
         super().__setattr__(name, value)
-        if name in _options(type(self)) and getattr(self, "built", False):
+        if name in options_of(type(self)) and getattr(self, "built", False):
             # Keras would go on with functions traced for the old value
             self.train_function = self.test_function = self.predict_function = None
 
@@ -120,15 +118,6 @@ class MetaLearner(SavedFinite):
         """
         found = [getattr(layer, "crop", None) for layer in self.network._flatten_layers()]
         return next((crop for crop in found if isinstance(crop, float)), None)
-
-    def check_vectors(self) -> None:
-        """Raise ValueError unless the network gives one vector of features for each image."""
-        if len(self.feature_shape) != 1:
-            raise ValueError(
-                "Argument `embedding` must give one vector of features for each image, [batch, "
-                "features]. Received: an embedding whose output has the shape "
-                f"{(None, *self.feature_shape)}"
-            )
 
     def get_build_config(self) -> dict[str, Any]:
         return {"image_shape": self.image_shape}
@@ -211,24 +200,41 @@ class MetaLearner(SavedFinite):
                 self.build(image_shape_of(x, self.input_types))
             if self.compiled and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-        if hasattr(x, "epoch"):
-            if not args:  # validation_split and shuffle may follow by position
-                kwargs.setdefault("shuffle", False)
-            if isinstance(callbacks, keras.callbacks.CallbackList):
-                callbacks.callbacks.append(SameEpoch(x))
-            else:
-                callbacks = [callbacks or [], SameEpoch(x)]  # Keras flattens lists of lists
+        if hasattr(x, "epoch") and not args:  # validation_split and shuffle may follow by position
+            kwargs.setdefault("shuffle", False)
+        callbacks = at_epoch(x, callbacks)
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Keras' `evaluate`; `Episodes` are scored from their first one on, the same every time."""
         with rewound(x):
-            return super().evaluate(x, *args, **kwargs)
+            if not isinstance(callbacks, keras.callbacks.CallbackList):  # the one of `fit`
+                callbacks = at_epoch(x, callbacks, 0)
+            return super().evaluate(
+                x, y, batch_size, verbose, sample_weight, steps, callbacks, **kwargs
+            )
 
-    def predict(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         """Keras' `predict`; `Episodes` are predicted from their first one on."""
         with rewound(x):
-            return super().predict(x, *args, **kwargs)
+            return super().predict(x, batch_size, verbose, steps, at_epoch(x, callbacks, 0))
 
     def adapt(
         self, support_x: ArrayLike, support_y: ArrayLike, class_names: Sequence[str] | None = None
@@ -253,8 +259,8 @@ class MetaLearner(SavedFinite):
             self.build(images.shape[1:])
         if images.shape[1:] != self.image_shape:
             raise ValueError(
-                f"Argument `support_x` must have the shape {shape_text(self.image_shape)} for "
-                f"which the learner was built. Received: support_x.shape={images.shape}"
+                f"Argument `support_x` must have the shape {shape_text('items', *self.image_shape)}"
+                f" for which the learner was built. Received: support_x.shape={images.shape}"
             )
         one_hot = np.eye(len(class_names), dtype="float32")[labels]
         support = Support(ops.convert_to_tensor(images[None]), ops.convert_to_tensor(one_hot[None]))
@@ -292,9 +298,3 @@ class MetaLearner(SavedFinite):
     def from_config(cls, config: dict[str, Any]) -> Any:
         config = dict(config)
         return cls(restored(config.pop("network")), **config)
-
-
-@functools.cache
-def _options(kind):
-    """Names of the arguments of a learner's constructor."""
-    return frozenset(inspect.signature(kind.__init__).parameters)

@@ -1,5 +1,7 @@
-"""Checks of the networks that learners are given."""
+"""What learners check of the networks and arguments they are given."""
 
+import functools
+import inspect
 from typing import Any
 
 import keras
@@ -25,6 +27,22 @@ def check_way(outputs: int | None, support: Support) -> None:
         )
 
 
-def shape_text(image_shape: tuple) -> str:
-    """The shape `[items, ...]` of images, for messages."""
-    return f"[{', '.join(map(str, ('items', *image_shape)))}]"
+def check_vectors(feature_shape: tuple) -> None:
+    """Raise ValueError unless an embedding gives one vector of features for each image."""
+    if len(feature_shape) != 1:
+        raise ValueError(
+            "Argument `embedding` must give one vector of features for each image, "
+            f"{shape_text('batch', 'features')}. Received: an embedding whose output has the "
+            f"shape {(None, *feature_shape)}"
+        )
+
+
+def shape_text(*sizes: Any) -> str:
+    """A shape as in messages, `[items, 28, 28, 1]`."""
+    return f"[{', '.join(map(str, sizes))}]"
+
+
+@functools.cache
+def options_of(kind: type) -> frozenset[str]:
+    """Names of the arguments of a learner's constructor."""
+    return frozenset(inspect.signature(kind.__init__).parameters)

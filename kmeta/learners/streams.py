@@ -6,19 +6,45 @@ import keras
 
 
 class SameEpoch(keras.callbacks.Callback):
-    """Sets episodes to the epoch with which `fit` begins, unless it is the first.
+    """Sets episodes to an epoch as Keras' loop begins; they count the epochs after it themselves.
 
-    episodes: what `fit` trains on; they count the epochs after it themselves.
+    Where Keras draws an item to learn its shape, as on JAX and in strategies, it would otherwise
+    count one epoch too many.
+
+    Args:
+        episodes: what the loop draws from.
+        epoch: the first epoch's number. None: that where the episodes stand, unless `fit` begins
+            with a later one.
     """
 
-    def __init__(self, episodes: Any) -> None:
+    def __init__(self, episodes: Any, epoch: int | None = None) -> None:
         super().__init__()
         self.episodes, self.begun = episodes, False
+        self.epoch = episodes.epoch if epoch is None else epoch
+
+    def _begin(self, epoch=0):
+        if not self.begun:
+            self.episodes.epoch = epoch or self.epoch
+        self.begun = True
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if epoch and not self.begun:
-            self.episodes.epoch = epoch
-        self.begun = True
+        self._begin(epoch)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._begin()
+
+    def on_predict_begin(self, logs: Any = None) -> None:
+        self._begin()
+
+
+def at_epoch(episodes: Any, callbacks: Any, epoch: int | None = None) -> Any:
+    """Callbacks for Keras' loops, with `SameEpoch` where the episodes know epochs."""
+    if not hasattr(episodes, "epoch"):
+        return callbacks
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.callbacks.append(SameEpoch(episodes, epoch))
+        return callbacks
+    return [callbacks or [], SameEpoch(episodes, epoch)]  # Keras flattens lists of lists
 
 
 class rewound:

@@ -115,7 +115,7 @@ def maps(x: Tensor, slow: Tensor, fast: Any = None) -> Tensor:
     check_shapes(x=(x, "items height width channels"))
     for i, kernel in enumerate(slow.convolutions):
         x = augmented(convolution, x, kernel, fast and fast.convolutions[i])
-        x = ops.max_pool(x, 2, padding="same", data_format="channels_last")
+        x = ops.max_pool(x, 2, 2, padding="same", data_format="channels_last")
     return ops.reshape(x, (-1, x.shape[1] * x.shape[2] * x.shape[3]))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from kmeta.checks import whole_number
 from kmeta.episode import Episode
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.networks import check_vectors
 from kmeta.plots.paper import COLOURS, FAINT, INK, PAPER, WRONG, figure, names_of, short
 
 _MARKS = "os^D"  # where there are more classes than colours
@@ -160,7 +161,7 @@ def _vectors(learner, episode, task):
     """Support items, prototypes (there may be none) and queries, each `[items, features]`."""
     with learner.statistics():
         support, queries = learner.embed_episode(episode)
-    learner.check_vectors()
+    check_vectors(learner.feature_shape)
     state = learner.summarise(support, episode.support.y)
     centres = np.asarray(state.get("prototypes", queries[:, :0]))[task]
     real = np.asarray(episode.support.y)[task].any(axis=-1)

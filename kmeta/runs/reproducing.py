@@ -14,6 +14,7 @@ from pathlib import Path
 from kmeta import weights
 from kmeta.evaluation.one_shot_runs import omniglot_one_shot
 from kmeta.evaluation.score import evaluate
+from kmeta.ops import differentiation
 from kmeta.placing import replaced
 from kmeta.recipes.recipe import Recipe, Tasks
 from kmeta.recipes.reproductions import ONE_SHOT_RUNS, Setting
@@ -216,20 +217,16 @@ def antialias(recipe):
 
 def hardware():
     """Return the processor, its cores and the graphics cards of this machine."""
-    import tensorflow as tf
-
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         processor = next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
     except (OSError, StopIteration):
         processor = platform.processor()
-    cards = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(card).get("device_name") for card in cards]
     return {
         "machine": platform.machine(),
         "processor": processor,
         "cores": os.cpu_count(),
-        "gpus": names,
+        "gpus": differentiation.gpus(),
     }
 
 

@@ -129,7 +129,7 @@ def score_record(score):
 
 def versions():
     """Return the versions that a result depends on."""
-    names = ("keras", "tensorflow", "numpy")
+    names = ("keras", keras.backend.backend(), "numpy")
     found = {"kmeta": __version__, "python": platform.python_version()}
     for name in names:
         try:
@@ -153,11 +153,18 @@ def _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, verbose
         verbose=verbose,
         callbacks=[
             keras.callbacks.CSVLogger(run.log_path, append=True),
-            keras.callbacks.TensorBoard(run.tensorboard_path, write_graph=False),
+            *tensorboard(run.tensorboard_path),
             *lines,
             checkpoint,  # last: what it has saved, the others have written
         ],
     )
+
+
+def tensorboard(path):
+    """Callbacks that write curves for TensorBoard: none without TensorFlow, which writes them."""
+    if keras.backend.backend() != "tensorflow":
+        return []
+    return [keras.callbacks.TensorBoard(path, write_graph=False)]
 
 
 def _configure(run, recipe, data_dir, data):

@@ -114,7 +114,7 @@ def test_fit_teaches_new_tasks_and_shuffled_labels_leave_chance(specimen):
 
 def test_learner_round_trip_keeps_answers_and_optimizer(learner, tmp_path):
     episode, query_y = tasks()
-    learner.compile(keras.optimizers.Adam(0.01))
+    learner.compile(keras.optimizers.Adam(0.01, epsilon=0.01))
     learner.fit(episode, query_y, batch_size=2, epochs=2, verbose=0)
     learner.save(tmp_path / "learner.keras")
     loaded = keras.models.load_model(tmp_path / "learner.keras")

@@ -11,6 +11,7 @@ from kmeta.data.strings import ALPHABET, LABELS, LETTERS, STRINGS, one_hot
 from kmeta.episode import Episode, Sequence, Support, Tensor
 from kmeta.layers.memory_cell import MemoryCell
 from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners.networks import check_vectors
 from kmeta.learners.restoring import restored
 from kmeta.ops.padding import last_item, padding_last, valid_items
 
@@ -97,7 +98,12 @@ class MemoryAugmentedNetwork(MetaLearner):
             )
         self.symbols = way if labels == "one_hot" else LETTERS * ALPHABET
         self.rnn = keras.layers.RNN(
-            cell, return_sequences=True, return_state=True, dtype=self.dtype_policy, name="rnn"
+            cell,
+            return_sequences=True,
+            return_state=True,
+            zero_output_for_mask=True,  # Keras on JAX needs it: outputs are no states here
+            dtype=self.dtype_policy,
+            name="rnn",
         )
         self.normalization = keras.layers.BatchNormalization(
             momentum=0.9, center=False, scale=False, dtype=self.dtype_policy, name="normalization"
@@ -106,7 +112,7 @@ class MemoryAugmentedNetwork(MetaLearner):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.check_vectors()
+        check_vectors(self.feature_shape)
         if self.standardize and not self.normalization.built:
             self.normalization.build((None, None, *self.feature_shape))
         if not self.rnn.built:

@@ -8,6 +8,7 @@ from keras import ops
 from kmeta.checks import is_finite, positive, whole_number
 from kmeta.episode import Episode, Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.networks import check_vectors
 from kmeta.ops.ridge import Ridge, ridge_regression, ridge_scores, ridge_variance
 from kmeta.ops.views import MOST, views
 
@@ -77,7 +78,7 @@ class R2D2(MetricLearner):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.check_vectors()
+        check_vectors(self.feature_shape)
         if self.views > 1 and len(self.image_shape) != 3:
             raise ValueError(
                 "Argument `views` must be 1 unless images are [height, width, channels]. "

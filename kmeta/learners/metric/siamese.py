@@ -8,6 +8,7 @@ from keras import ops
 from kmeta.checks import one_of
 from kmeta.episode import Episode, Pairs, Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
+from kmeta.learners.networks import check_vectors
 from kmeta.learners.restoring import restored
 from kmeta.ops.pairs import CLASS_SCORES, DISTANCES, class_log_odds, component_distances
 
@@ -87,7 +88,7 @@ class SiameseNetwork(MetricLearner):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        self.check_vectors()
+        check_vectors(self.feature_shape)
         if self.head is None:
             self._build_head()
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from kmeta.episode import Support, Tensor
 from kmeta.learners.meta_learner import MetaLearner
@@ -61,9 +61,10 @@ class GradientLearner(MetaLearner):
         self, support: Support, training: bool | None = False, deployed: bool = False
     ) -> dict[str, Any]:
         bn_mode = self.deployed_bn_mode if deployed else self.bn_mode
-        return differentiation.map_tasks(
+        return self._map_tasks(
             lambda task: self.task_state(self.inner_loop(task, training), task, training, bn_mode),
             support,
+            training,
         )
 
     def deployed_weights(self) -> list[keras.Variable]:
@@ -73,9 +74,22 @@ class GradientLearner(MetaLearner):
         self, state: dict[str, Any], query_x: Tensor, training: bool | None = False
     ) -> Tensor:
         """Logits `[tasks, queries, way]`, each task under its own weights."""
-        return differentiation.map_tasks(
-            lambda task: self.classify_task(*task, training)[0], (state, query_x)
+        return self._map_tasks(
+            lambda task: self.classify_task(*task, training)[0], (state, query_x), training
         )
+
+    def _map_tasks(self, function, inputs, training):
+        """`differentiation.map_tasks`, where each task has seeds of its own for random layers."""
+        tasks = ops.shape(tree.flatten(inputs)[0])[0]
+        own = stateless.variables(self.network).seeds
+
+        def one(inputs):
+            task, seeds = inputs
+            with differentiation.scope(zip(own, seeds, strict=True)):
+                return function(task)
+
+        seeds = stateless.seeds_of_tasks(self.network, tasks, training)
+        return differentiation.map_tasks(one, (inputs, seeds))
 
     def task_state(
         self, network: NetworkState, support: Support, training: bool, bn_mode: str
@@ -138,7 +152,11 @@ class GradientLearner(MetaLearner):
         check_way(logits.shape[-1], support)
         return support_cross_entropy(logits, support.y)
 
-    def train_step(self, data: Tensor) -> dict[str, Any]:
+    def train_step(self, *arguments: Any) -> Any:
+        """Keras': one outer step on a batch of tasks."""
+        return differentiation.training_step(self, self.outer_step, *arguments)
+
+    def outer_step(self, data: Any) -> dict[str, Any]:
         """One outer step: the mean query loss of the tasks after their inner loops."""
         episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         variables = self.trainable_variables
@@ -146,20 +164,21 @@ class GradientLearner(MetaLearner):
         own = stateless.variables(self.network)
 
         def task(inputs, carry):
+            inputs, seeds = inputs
+
             def query_loss(values):
-                mapping = zip(variables, values, strict=True)
-                with keras.StatelessScope(mapping) as scope:
+                mapping = zip([*variables, *own.seeds], [*values, *seeds], strict=True)
+                with differentiation.scope(mapping):
                     logits, fixed, loss = self.task_loss(inputs)
-                seeds = [scope.get_current_value(seed) for seed in own.seeds]
-                return self.optimizer.scale_loss(loss), (loss, logits, fixed, seeds)
+                return self.optimizer.scale_loss(loss), (loss, logits, fixed)
 
             (_, extra), gradients = differentiation.value_and_gradients(query_loss, values)
-            loss, logits, fixed, seeds = extra
-            assign(own.seeds, seeds)
+            loss, logits, fixed = extra
             return (loss, fixed, gradients), logits, carry
 
         inputs = (episode, query_y) if sample_weight is None else (episode, query_y, sample_weight)
-        (loss, fixed, gradients), logits, _ = differentiation.mean_over_tasks(task, inputs)
+        seeds = stateless.seeds_of_tasks(self.network, ops.shape(query_y)[0], True)
+        (loss, fixed, gradients), logits, _ = differentiation.mean_over_tasks(task, (inputs, seeds))
         if self.bn_mode in ("batch", "running"):
             assign(own.fixed, fixed)
         self.optimizer.apply(gradients, variables)

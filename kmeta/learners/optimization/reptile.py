@@ -191,18 +191,21 @@ class Reptile(GradientLearner):
         rows = ops.reshape(rows, (steps, size))
         return lambda index: Support(*(ops.take(part, rows[index], axis=0) for part in support))
 
-    def train_step(self, data: Tensor) -> dict[str, Any]:
+    def outer_step(self, data: Any) -> dict[str, Any]:
         """One outer step: toward the mean of the weights to which the tasks lead."""
         episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         trainable = self.network.trainable_weights
         start = differentiation.read(trainable)
 
+        seeded = stateless.variables(self.network).seeds
+
         def task(inputs, carry):
-            (support, query_x), *targets = inputs
+            ((support, query_x), *targets), seeds = inputs
             moments, taken = carry
-            network, moments = self.train_on(support, moments, taken, True)
-            state = self.task_state(network, support, True, self.bn_mode)
-            logits, _ = self.classify_task(state, query_x, True)
+            with differentiation.scope(zip(seeded, seeds, strict=True)):
+                network, moments = self.train_on(support, moments, taken, True)
+                state = self.task_state(network, support, True, self.bn_mode)
+                logits, _ = self.classify_task(state, query_x, True)
             loss = self.query_loss(logits, *targets)
             return (loss, network.weights), logits, (moments, taken + self.inner_steps)
 
@@ -211,7 +214,10 @@ class Reptile(GradientLearner):
             differentiation.read(self.second_moments),
             *differentiation.read([self.steps_taken]),
         )
-        (loss, weights), logits, carry = differentiation.mean_over_tasks(task, inputs, carry)
+        seeds = stateless.seeds_of_tasks(self.network, ops.shape(query_y)[0], True)
+        (loss, weights), logits, carry = differentiation.mean_over_tasks(
+            task, (inputs, seeds), carry
+        )
         assign([*self.second_moments, self.steps_taken], [*carry[0], carry[1]])
         replicas = differentiation.replicas()
         toward = [

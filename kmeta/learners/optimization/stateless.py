@@ -39,6 +39,19 @@ def read(network: keras.Layer) -> NetworkState:
     return NetworkState(*map(differentiation.read, variables(network)))
 
 
+def seeds_of_tasks(network: keras.Layer, tasks: int, training: bool | None) -> list[Tensor]:
+    """Seeds of the network's random layers, `[tasks, 2]` each, which in training differ by task.
+
+    In training the network's own move on, so that the next step has others.
+    """
+    own = variables(network).seeds
+    seeds = differentiation.read(own)
+    if not training:
+        return [ops.broadcast_to(seed[None], (tasks, *seed.shape)) for seed in seeds]
+    assign(own, [seed + 1 for seed in seeds])
+    return [differentiation.task_seeds(seed, tasks) for seed in seeds]
+
+
 def apply(
     network: keras.Layer,
     state: Any,

@@ -1,4 +1,4 @@
-"""Random orders that are the same on every device."""
+"""Random orders and seeds that are the same on every device and backend."""
 
 from typing import Any
 
@@ -30,6 +30,26 @@ def shuffles(seed: Tensor, number: Tensor, items: int, length: int, counted: Any
     count = tf.maximum(tf.math.count_nonzero(counted, dtype=tf.int32), 1)
     place = tf.range(length)
     return tf.gather_nd(order, tf.stack([place // count, place % count], axis=-1))
+
+
+def task_seeds(seed: Tensor, tasks: int) -> Tensor:
+    """A seed for each task, all of them different, so that no task shares another's dropout.
+
+    Args:
+        seed: `[2]` integers, the value of the state of a `keras.random.SeedGenerator`.
+        tasks: how many.
+
+    Returns:
+        `[tasks, 2]`, of the kind of `seed`.
+
+    Example:
+        >>> task_seeds(tf.constant([3, 0], tf.int64), 2).numpy()
+        array([[1408362973,          0],
+               [3648937681,          0]])
+    """
+    first = _mixed(tf.cast(seed[0], tf.uint32) + tf.cast(tf.range(tasks), tf.uint32))
+    second = tf.broadcast_to(_mixed(tf.cast(seed[1], tf.uint32)), tf.shape(first))
+    return tf.cast(tf.stack([first, second], axis=-1), seed.dtype)
 
 
 def _mixed(x):

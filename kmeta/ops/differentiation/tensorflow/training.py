@@ -1,11 +1,25 @@
-"""How TensorFlow spreads work over devices and threads."""
+"""A learner's own training step in Keras' loop; devices and threads."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from kmeta.episode import Tensor
+
+
+def training_step(model: Tensor, step: Callable, data: Any) -> Any:
+    """What Keras' loop calls: `step(data)`, which assigns variables and returns the logs.
+
+    Other backends have the values of all variables as an argument before `data`, and return them.
+
+    Example:
+        >>> training_step(keras.Sequential(), lambda data: {"loss": data}, 0.5)
+        {'loss': 0.5}
+    """
+    del model
+    return step(data)
 
 
 def replicas() -> int:
@@ -44,3 +58,14 @@ def set_intra_op_threads(threads: int) -> None:
     """
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(threads)
+
+
+def gpus() -> list[str]:
+    """The names of this machine's graphics cards, as far as TensorFlow can use them.
+
+    Example:
+        >>> isinstance(gpus(), list)
+        True
+    """
+    cards = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(card).get("device_name") for card in cards]

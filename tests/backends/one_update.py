@@ -1,0 +1,66 @@
+"""What every learner answers and learns in one step from given weights, on either backend.
+
+As a program, `one_update.py FOLDER LEARNER...`, without TensorFlow: saves that for JAX, with the
+learners themselves.
+"""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+from specimens import SIZE, SPECIMENS, WAY
+
+from kmeta import Episode, Support
+
+
+def tasks(count=3, shot=2, query=3):
+    rng = np.random.default_rng(0)
+    patterns = rng.random((count, WAY, 1, SIZE, SIZE, 1))
+
+    def draw(per_class):
+        x = patterns + 0.3 * rng.normal(size=(count, WAY, per_class, SIZE, SIZE, 1))
+        return x.clip(0, 1).astype("float32").reshape(count, WAY * per_class, SIZE, SIZE, 1)
+
+    y = np.tile(np.eye(WAY, dtype="float32").repeat(shot, axis=0), (count, 1, 1))
+    query_y = np.tile(np.arange(WAY).repeat(query), (count, 1)).astype("int32")
+    return Episode(Support(draw(shot), y), draw(query)), query_y
+
+
+def given_weights(learner):
+    """Set all weights to numbers that do not depend on the backend."""
+    rng = np.random.default_rng(5)
+    for weight in learner.weights:
+        if weight.dtype == "int32":
+            continue
+        value = 0.2 * rng.normal(size=weight.shape)
+        if "variance" in weight.path or "second_moment" in weight.path:
+            value = abs(value) + 0.5
+        elif "gamma" in weight.path:
+            value += 1.0
+        weight.assign(value)
+
+
+def one_update(name):
+    """The learner, and `{"logits", "loss", "weight_0", ...}` with the weights as they changed."""
+    learner = SPECIMENS[name].make()
+    learner.build((SIZE, SIZE, 1))
+    given_weights(learner)
+    episode, query_y = tasks()
+    found = {"logits": ops.convert_to_numpy(learner(episode))}
+    learner.compile(keras.optimizers.SGD(0.1))
+    before = learner.get_weights()
+    found["loss"] = np.float64(learner.train_on_batch(episode, query_y)[0])
+    for i, (old, new) in enumerate(zip(before, learner.get_weights(), strict=True)):
+        found[f"weight_{i}"] = new - old
+    return learner, found
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    for name in sys.argv[2:]:
+        learner, found = one_update(name)
+        np.savez(folder / f"{name}.npz", **found)
+        learner.save(folder / f"{name}.keras")
+    assert "tensorflow" not in sys.modules

@@ -1,0 +1,91 @@
+"""JAX, in a process that has no TensorFlow, does what TensorFlow does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from backends.one_update import one_update, tasks
+from keras import ops
+from specimens import SPECIMENS
+
+import kmeta
+
+pytest.importorskip("jax", reason="jax is not installed: pip install kmeta[jax]")
+TESTS = Path(__file__).parents[1]
+WITHOUT_TENSORFLOW = """
+import runpy, sys
+
+class Missing:
+    def find_spec(name, path=None, target=None):
+        if name == "tensorflow":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+QUICK = {"MAML", "MemoryAugmentedNetwork without memory", "Reptile", "SiameseNetwork"}
+
+
+def run_on_jax(folder, names):
+    """Let `one_update.py` fill the folder."""
+    program = [sys.executable, "-c", WITHOUT_TENSORFLOW, TESTS / "backends" / "one_update.py"]
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
+    done = subprocess.run(
+        [*program, folder, *names], env=environment, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jax")
+    run_on_jax(folder, sorted(QUICK))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("jax")
+    run_on_jax(folder, sorted(set(SPECIMENS) - QUICK))
+    return folder
+
+
+def assert_same_update(folder, name):
+    _, here = one_update(name)
+    largest = max(abs(x).max(initial=0) for key, x in here.items() if key.startswith("weight"))
+    with np.load(folder / f"{name}.npz") as there:
+        assert sorted(there) == sorted(here)
+        for key, value in here.items():
+            # biases before batch normalisation have a gradient of zero, but for rounding
+            scale = max(abs(value).max(initial=0), largest / 100)
+            np.testing.assert_allclose(there[key], value, atol=2e-4 * scale, rtol=0, err_msg=key)
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_one_update_is_that_of_tensorflow(quick, name):
+    assert_same_update(quick, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(SPECIMENS) - QUICK))
+def test_one_update_of_the_others_is_that_of_tensorflow(others, name):
+    assert_same_update(others, name)
+
+
+def test_a_learner_trained_quick_is_exported_here(quick, tmp_path):
+    learner = keras.models.load_model(quick / "SiameseNetwork.keras")
+    expected, _ = one_update("SiameseNetwork")  # the same step
+    episode, _ = tasks()
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(learner(episode)), ops.convert_to_numpy(expected(episode)), atol=1e-4
+    )
+    classifier = learner.adapt(episode.support.x[0], episode.support.y[0].argmax(-1))
+    assert kmeta.export(classifier, tmp_path / "bundle").onnx_difference < 1e-5
