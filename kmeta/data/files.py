@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import warnings
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -80,6 +81,7 @@ class FileTree:
             self._entries = {name: x for name, x in entries if name and not name.endswith("/")}
             self._check(self._entries, limits)
             names = list(self._entries)
+            _warn_of_unknown_letters(self.path, self._zip)
             folders = [name.rstrip("/") for name, _ in entries if name.endswith("/")]
             folders += [str(parent) for name in names for parent in PurePosixPath(name).parents]
         else:
@@ -201,15 +203,29 @@ def _hidden(name):
     return name == "." or any(part.startswith(".") or part in CLUTTER for part in name.split("/"))
 
 
-def _plain_name(entry):
-    """The name of an archive's entry with "/", without "./", in UTF-8 where it can be.
+def _warn_of_unknown_letters(path, archive):
+    """Warn where an archive does not say what letters its names are written in, nor shows it."""
+    odd = [x.filename for x in archive.infolist() if not x.filename.isascii() and not _utf8(x)]
+    if odd:
+        warnings.warn(
+            f"The archive {path} does not say what letters its names are written in, so that "
+            f"{odd[0]!r} may be wrong. If it is, unpack the archive and give its folder",
+            stacklevel=4,
+        )
 
-    Some programs write backslashes, and some UTF-8 without saying so, which is read as cp437.
-    """
-    name = entry.filename.replace("\\", "/")
-    if not entry.flag_bits & 0x800:
-        with contextlib.suppress(ValueError):
-            name = name.encode("cp437").decode("utf-8")
+
+def _utf8(entry):
+    """The name of an archive's entry if it is UTF-8, said or not; None if it is read as cp437."""
+    if entry.flag_bits & 0x800:
+        return entry.filename
+    with contextlib.suppress(ValueError):
+        return entry.filename.encode("cp437").decode("utf-8")
+    return None
+
+
+def _plain_name(entry):
+    """The name of an archive's entry with "/", without "./"; some programs write backslashes."""
+    name = (_utf8(entry) or entry.filename).replace("\\", "/")
     while name.startswith("./"):
         name = name[2:]
     return name

@@ -6,9 +6,9 @@ Exif 2.32, sections 4.5.2 and 4.6: a TIFF header follows `Exif\\0\\0`, in PNG th
 
 import tensorflow as tf
 
-_SEARCHED = 65536  # bytes from the start of a file; the mark lies in the first segments
 _ENTRIES, _ENTRY = 64, 12  # of a directory: how many are looked at, bytes of each
 _TAG = 0x0112
+_SHORT, _LONG = 3, 4  # kinds of entries
 _LEFT_RIGHT, _UP_DOWN = (2, 3, 6, 7), (3, 4, 7, 8)  # marks under which a picture is flipped
 
 
@@ -24,26 +24,68 @@ def upright(image, data):
 
 def find(data):
     """The mark of a file, int32 from 1 (upright) to 8; 1 where there is none."""
-    head = tf.cast(tf.io.decode_raw(tf.strings.substr(data, 0, _SEARCHED), tf.uint8), tf.int32)
-    size = tf.size(head)
-    head = tf.pad(head, [[0, 2 + _ENTRY * _ENTRIES]])
+    raw = tf.io.decode_raw(data, tf.uint8)
+    size = tf.size(raw, tf.int64)
+    raw = tf.pad(raw, [[0, 1]])
 
-    def after(name):
-        """The place after a name; beyond the end where it does not occur."""
-        found = tf.reduce_all([head[i : i + size] == byte for i, byte in enumerate(name)], axis=0)
-        return tf.argmax(tf.concat([found, [True]], 0), output_type=tf.int32) + len(name)
+    def byte(places):
+        """The bytes at some places, int64; 0 beyond the end."""
+        return tf.cast(tf.gather(raw, tf.minimum(places, size)), tf.int64)
 
-    tiff = tf.cond(tf.io.is_jpeg(data), lambda: after(b"Exif\0\0"), lambda: after(b"eXIf"))
-    little = head[tiff] == ord("I")
+    def number(places, count, little=False):
+        """Numbers of some bytes, of which the first one counts most unless `little`."""
+        order = range(count) if little else range(count - 1, -1, -1)
+        return tf.add_n([byte(places + i) * 256**power for power, i in enumerate(order)])
 
-    def number(places):
-        """Numbers of two bytes at some places; 0 beyond the end."""
-        first, second = (tf.gather(head, tf.minimum(p, size)) for p in (places, places + 1))
-        return tf.where(little, first + 256 * second, 256 * first + second)
+    def spells(name, place):
+        return tf.reduce_all([byte(place + i) == letter for i, letter in enumerate(name)])
 
-    offset = tf.where(little, number(tiff + 4), number(tiff + 6))  # less than 65536
-    directory = tf.minimum(tiff + offset, size)
-    entries = directory + 2 + _ENTRY * tf.range(_ENTRIES)
-    known = (number(entries) == _TAG) & (tf.range(_ENTRIES) < number(directory))
-    mark = tf.reduce_max(tf.where(known, number(entries + 8), 0))
-    return tf.where((mark >= 1) & (mark <= 8), mark, 1)
+    tiff = tf.cond(
+        tf.io.is_jpeg(data),
+        lambda: _in_jpeg(byte, number, spells, size),
+        lambda: _in_png(number, spells, size),
+    )
+    little = byte(tiff) == ord("I")
+
+    def value(places, count):
+        return tf.where(little, number(places, count, True), number(places, count))
+
+    directory = tf.minimum(tiff + value(tiff + 4, 4), size)
+    entries = directory + 2 + _ENTRY * tf.range(_ENTRIES, dtype=tf.int64)
+    known = tf.range(_ENTRIES, dtype=tf.int64) < value(directory, 2)
+    known &= (value(entries, 2) == _TAG) & (value(entries + 4, 4) == 1)
+    kind = value(entries + 2, 2)
+    mark = tf.where(kind == _SHORT, value(entries + 8, 2), 0)
+    mark = tf.where(kind == _LONG, value(entries + 8, 4), mark)
+    mark = tf.reduce_max(tf.where(known, mark, 0))
+    return tf.cast(tf.where((mark >= 1) & (mark <= 8), mark, 1), tf.int32)
+
+
+def _in_jpeg(byte, number, spells, size):
+    """Where the TIFF header of the Exif segment stands: segments from the first to the pixels'."""
+
+    def found(place):
+        return (byte(place + 1) == 0xE1) & spells(b"Exif\0\0", place + 4)
+
+    def goes_on(place):
+        return (byte(place) == 0xFF) & (byte(place + 1) != 0xDA) & ~found(place)
+
+    def following(place):
+        filled = byte(place + 1) == 0xFF  # by bytes before a segment
+        return (tf.where(filled, place + 1, place + 2 + number(place + 2, 2)),)
+
+    (place,) = tf.while_loop(goes_on, following, (tf.constant(2, tf.int64),))
+    return tf.where(found(place), place + 10, size)
+
+
+def _in_png(number, spells, size):
+    """Where the TIFF header of the chunk eXIf stands."""
+
+    def goes_on(place):
+        return (place < size) & ~spells(b"eXIf", place + 4)
+
+    def following(place):
+        return (place + 12 + number(place, 4),)
+
+    (place,) = tf.while_loop(goes_on, following, (tf.constant(8, tf.int64),))
+    return tf.minimum(place + 8, size)

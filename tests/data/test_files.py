@@ -257,3 +257,17 @@ def test_an_archive_of_a_later_version_of_the_format(tmp_path):
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"Expected a folder or a zip archive.*version 10\.9"):
         FileTree(path)
+
+
+class _Japanese(zipfile.ZipInfo):
+    """A name in cp932 that does not say so, as Windows in Japan writes it."""
+
+    def _encodeFilenameFlags(self):
+        return self.filename.encode("cp932"), self.flag_bits & ~0x800
+
+
+def test_names_in_unknown_letters_are_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr(_Japanese("猫/1"), b"cat")
+    with pytest.warns(UserWarning, match="does not say what letters its names are written in"):
+        assert len(FileTree(tmp_path / "x.zip").names) == 1

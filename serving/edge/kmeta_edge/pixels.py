@@ -16,9 +16,14 @@ TURNS = {  # by the numbers of EXIF's Orientation
 
 
 def upright(image):
-    """Return a PIL image turned as the mark of its camera says; marks of odd kinds say nothing."""
+    """Return a PIL image turned as the mark of its camera says; marks of odd kinds say nothing.
+
+    The mark is that of the file's EXIF block, as in browsers; XMP and comments are not searched.
+    """
+    block = Image.Exif()
     try:
-        mark = image.getexif().get(0x0112)
+        block.load(image.info.get("exif", b""))
+        mark = block.get(0x0112)
     except Exception:  # whatever a block that breaks the rules makes Pillow raise
         return image
     turn = TURNS.get(mark) if isinstance(mark, int) else None
