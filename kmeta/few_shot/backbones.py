@@ -16,7 +16,7 @@ from kmeta.learners.metric.prototypical import PrototypicalNetwork
 from kmeta.learners.metric.r2d2 import R2D2
 from kmeta.learners.saved_files import check_weights
 from kmeta.ops.views import MOST
-from kmeta.runs.loading import load
+from kmeta.runs.loading import load, load_packaged
 
 SIZE = 224  # of the pictures that most networks of keras.applications were trained on
 SCALE = 20.0  # of cosines, among which a softmax would hardly tell any apart
@@ -122,7 +122,7 @@ def inverted(learner):
 
 def _named(name, weights, size):
     if name in packaged.names():
-        return load(name)
+        return load_packaged(name)
     if Path(name).exists():
         found = load(name)
         if not isinstance(found, (MetaLearner, keras.Model)) or hasattr(found, "class_names"):

@@ -35,9 +35,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     ('PrototypicalNetwork', (28, 28, 1))
     """
     if path in weights.names() and not Path(path).exists():
-        path = weights.path(path)
-        if path.suffix == ".npz":
-            return _photos(path)
+        return load_packaged(path)
     path = Path(path)
     check_loadable(path)
     path = Run(path).learner_path if path.is_dir() else path
@@ -56,6 +54,16 @@ def load(path: str | os.PathLike[str]) -> Any:
     if unsound:
         raise ValueError(f"Cannot load {path}: {unsound} is not finite")
     return loaded
+
+
+def load_packaged(name: str) -> Any:
+    """Return a learner that comes with the package, whatever the present folder holds.
+
+    >>> load_packaged("photos").image_shape
+    (224, 224, 3)
+    """
+    path = weights.path(name)
+    return _photos(path) if path.suffix == ".npz" else load(path)
 
 
 def _photos(path):

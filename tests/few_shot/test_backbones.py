@@ -89,3 +89,10 @@ def test_learners_and_files(tmp_path):
 def test_what_is_no_backbone(arguments, message):
     with pytest.raises(ValueError, match=message):
         backbones.learner_of(*arguments)
+
+
+def test_a_folder_called_like_a_packaged_learner_does_not_hide_it(tmp_path, monkeypatch):
+    """People keep their photos in a folder `photos`."""
+    (tmp_path / "prototypical-omniglot").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert backbones.learner_of("prototypical-omniglot").image_shape == (28, 28, 1)
