@@ -137,7 +137,7 @@ def ridge_variance(queries: Tensor, embedded: Tensor, labels: Tensor, found: Rid
     >>> x, y = ops.eye(2)[None], ops.eye(2)[None]
     >>> found = ridge_regression(x, y, lam=0.5)
     >>> np.round(ridge_variance(ops.array([[[1.0, 0], [-1, -1]]]), x, y, found), 3)
-    array([[0.4  , 5.828]], dtype=float32)
+    array([[ 0.4  , 11.657]], dtype=float32)
     """
     check_shapes(
         queries=(queries, "tasks queries features"),

@@ -26,9 +26,9 @@ def views(images: Tensor, count: int) -> Tensor:
     Raises:
         ValueError: if `images` has another rank, or `count` is out of range.
 
-    >>> looks = views(np.arange(16.0).reshape(1, 4, 4, 1), 3)
-    >>> looks.shape, looks[0, 1, 0, :, 0].numpy(), looks[0, 2, 3, :, 0].numpy()
-    (TensorShape([1, 3, 4, 4, 1]), array([0.   , 0.625, 1.375, 2.   ], dtype=float32), array([13...
+    >>> looks = np.array(views(np.arange(16, dtype="float32").reshape(1, 4, 4, 1), 3))
+    >>> looks.shape, looks[0, 1, 0, :, 0].tolist(), looks[0, 2, 3, :, 0].tolist()
+    ((1, 3, 4, 4, 1), [0.0, 0.625, 1.375, 2.0], [13.0, 13.625, 14.375, 15.0])
     """
     check_shapes(images=(images, "items height width channels"))
     if count not in range(1, MOST + 1):
