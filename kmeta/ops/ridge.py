@@ -20,6 +20,10 @@ class Ridge(NamedTuple):
     inverse: of `X X^T + h I`, `[tasks, items, items]`, or `X^T X + h I`, `[tasks, features,
         features]`, whichever is smaller.
     held_back: h, `[tasks, 1, 1]`.
+
+    Example:
+        >>> Ridge._fields
+        ('mean', 'weights', 'inverse', 'held_back')
     """
 
     mean: Tensor
@@ -91,6 +95,11 @@ def centred(embedded: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     `[tasks, items, features]`, `[tasks, 1, features]` and `[tasks, items, 1]`, of the arguments of
     `ridge_regression`.
+
+    Example:
+        >>> x, mean, valid = centred(ops.eye(2)[None], ops.eye(2)[None])
+        >>> np.array(x)[0].tolist()
+        [[0.5, -0.5], [-0.5, 0.5]]
     """
     check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
     valid = ops.expand_dims(ops.cast(valid_items(labels), embedded.dtype), -1)

@@ -44,7 +44,7 @@ LEARNERS = {
     "matching": Kind(
         "MatchingNetwork", "embedding", ("full_context", "read_steps", "scale", "bn_mode")
     ),
-    "r2d2": Kind("R2D2", "embedding", ("lam", "scale", "doubt", "bn_mode")),
+    "r2d2": Kind("R2D2", "embedding", ("lam", "scale", "doubt", "views", "bn_mode")),
     "relation": Kind("RelationNetwork", "maps", ("bn_mode",)),
     "siamese": Kind("SiameseNetwork", "embedding", ("distance", "class_score", "bn_mode")),
     "mann": Kind(

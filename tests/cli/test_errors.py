@@ -250,6 +250,7 @@ def test_an_interrupt_that_was_swallowed_comes_again(monkeypatch):
 
 
 def test_an_error_that_follows_an_interrupt_is_the_interrupt():
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         with interrupts.interruptible():
             try:
@@ -259,4 +260,4 @@ def test_an_error_that_follows_an_interrupt_is_the_interrupt():
     with pytest.raises(TypeError):
         with interrupts.interruptible():
             raise TypeError("an error of its own")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before

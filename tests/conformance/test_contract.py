@@ -134,7 +134,7 @@ def test_classes_may_be_renumbered(learner, specimen):
     if specimen.renumber is not None:
         specimen.renumber(learner, order)
     after = logits(learner, Episode(support, episode.query_x))
-    np.testing.assert_allclose(after, before[..., order], atol=1e-4)
+    np.testing.assert_allclose(after, before[..., order], rtol=1e-5, atol=1e-4)
 
 
 def test_order_of_the_support_set_does_not_matter(learner, specimen):
@@ -144,25 +144,27 @@ def test_order_of_the_support_set_does_not_matter(learner, specimen):
     order = np.random.default_rng(1).permutation(2 * WAY)
     support = Support(episode.support.x[:, order], episode.support.y[:, order])
     after = logits(learner, Episode(support, episode.query_x))
-    np.testing.assert_allclose(after, logits(learner, episode), atol=1e-4)
+    np.testing.assert_allclose(after, logits(learner, episode), rtol=1e-5, atol=1e-4)
 
 
 def test_tasks_do_not_meet(learner):
     episode, _ = tasks()
     alone = keras.tree.map_structure(lambda x: x[1:], episode)
-    np.testing.assert_allclose(logits(learner, alone), logits(learner, episode)[1:], atol=1e-4)
+    np.testing.assert_allclose(
+        logits(learner, alone), logits(learner, episode)[1:], rtol=1e-5, atol=1e-4
+    )
 
 
 def test_queries_do_not_meet(learner):
     episode, _ = tasks()
     alone = logits(learner, episode._replace(query_x=episode.query_x[:, 4:5]))
-    np.testing.assert_allclose(alone, logits(learner, episode)[:, 4:5], atol=1e-4)
+    np.testing.assert_allclose(alone, logits(learner, episode)[:, 4:5], rtol=1e-5, atol=1e-4)
 
 
 def test_graph_equals_eager(learner):
     episode, _ = tasks()
     np.testing.assert_allclose(
-        learner.predict(episode, verbose=0), logits(learner, episode), atol=1e-4
+        learner.predict(episode, verbose=0), logits(learner, episode), rtol=1e-5, atol=1e-4
     )
 
 
@@ -172,7 +174,9 @@ def test_sizes_may_change_from_call_to_call(learner, specimen):
     for shot, query in ((1, 2), (3, 4), (2, 1)):
         episode, query_y = tasks(shot=shot, query=query)
         expected = logits(learner, episode)
-        np.testing.assert_allclose(learner.predict_on_batch(episode), expected, atol=1e-4)
+        np.testing.assert_allclose(
+            learner.predict_on_batch(episode), expected, rtol=1e-5, atol=1e-4
+        )
         learner.train_on_batch(episode, query_y)
     if specimen.renumber is not None:
         return
@@ -181,7 +185,7 @@ def test_sizes_may_change_from_call_to_call(learner, specimen):
     x, y, query_x = episode.support.x[:, :8], episode.support.y[:, :8, :2], episode.query_x[:, :8]
     smaller = Episode(Support(x, y), query_x)
     np.testing.assert_allclose(
-        learner.predict_on_batch(smaller), logits(learner, smaller), atol=1e-4
+        learner.predict_on_batch(smaller), logits(learner, smaller), rtol=1e-5, atol=1e-4
     )
     learner.train_on_batch(smaller, query_y[:, :8])
 
