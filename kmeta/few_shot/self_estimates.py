@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kmeta.edge.scoring import softmax
 from kmeta.evaluation.conformal import least_probability
 from kmeta.few_shot import duplicates, left_out
 from kmeta.few_shot.album import Album
@@ -65,6 +66,5 @@ class SelfEstimates:
             ValueError: if `coverage` is out of range, or there are too few pictures for it.
         """
         found = self.leave_one_out()
-        return least_probability(
-            np.asarray(found.logits) / self.temperature, found.labels, coverage
-        )
+        probabilities = softmax(np.asarray(found.logits, "float64") / self.temperature)
+        return least_probability(probabilities, found.labels, coverage)

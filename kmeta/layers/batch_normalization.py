@@ -36,7 +36,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and mask is None
             and not self.renorm
             and not self.synchronized
-            and keras.backend.backend() == "tensorflow"
             and not differentiation.inside_exact_moments()
             and keras.backend.standardize_dtype(inputs.dtype) == "float32"
             and len(inputs.shape) == 4

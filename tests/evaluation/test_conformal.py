@@ -8,10 +8,10 @@ from kmeta.evaluation.conformal import least_probability
 
 
 def made(items, seed):
-    """Logits that say something of labels, and too surely."""
+    """Probabilities that say something of labels, and too surely; and the labels."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(5, size=items)
-    return 3 * (rng.normal(size=(items, 5)) + 1.5 * np.eye(5)[labels]), labels
+    return softmax(3 * (rng.normal(size=(items, 5)) + 1.5 * np.eye(5)[labels])), labels
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
@@ -19,8 +19,8 @@ def test_coverage_of_new_items(coverage):
     held = []
     for seed in range(200):
         least = least_probability(*made(40, seed), coverage)
-        logits, labels = made(500, 1000 + seed)
-        held.append((softmax(logits)[np.arange(500), labels] >= least).mean())
+        probabilities, labels = made(500, 1000 + seed)
+        held.append((probabilities[np.arange(500), labels] >= least).mean())
     expected = 1 - np.floor(41 * (1 - coverage) + 1e-9) / 41  # exactly, for continuous scores
     assert abs(np.mean(held) - expected) < 0.012
     assert expected >= coverage

@@ -11,10 +11,8 @@ from jax import numpy as jnp
 from keras.src.backend import nn  # the functions that Keras' layers call
 
 from kmeta.episode import Tensor
+from kmeta.ops.differentiation.replaced import Replaced
 
-_lock = threading.Lock()
-_depth = 0
-_stock_moments = nn.moments
 _local = threading.local()  # `weights`: of rows, in this thread
 
 
@@ -22,7 +20,7 @@ def _moments(x, axes, keepdims=False, synchronized=False):
     """Keras' moments, with weights of rows."""
     weights = getattr(_local, "weights", None)
     if weights is None or 0 not in axes or x.shape[0] != len(weights):
-        return _stock_moments(x, axes, keepdims, synchronized)
+        return _replaced.stock(x, axes, keepdims, synchronized)
     dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, "float32"))
     weights = weights.astype(x.dtype).reshape([-1] + [1] * (x.ndim - 1))
     others = tuple(axis for axis in axes if axis != 0)
@@ -37,27 +35,23 @@ def _moments(x, axes, keepdims=False, synchronized=False):
     return mean.astype(dtype), variance.astype(dtype)
 
 
+_replaced = Replaced(nn, "moments", _moments)
+
+
 @contextlib.contextmanager
 def exact_moments(weights: Any = None) -> Iterator[None]:
     """Inside, moments over the rows of tensors `[rows, ...]` have the weights `[rows]`."""
-    global _depth
     outside, _local.weights = getattr(_local, "weights", None), weights
-    with _lock:
-        nn.moments = _moments
-        _depth += 1
     try:
-        yield
+        with _replaced:
+            yield
     finally:
         _local.weights = outside
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                nn.moments = _stock_moments
 
 
 def inside_exact_moments() -> bool:
     """Whether the caller runs inside `exact_moments()`."""
-    return _depth > 0
+    return _replaced.depth > 0
 
 
 def fused_batch_norm(

@@ -8,10 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from kmeta.episode import Tensor
+from kmeta.ops.differentiation.replaced import Replaced
 
-_lock = threading.Lock()
-_depth = 0
-_stock_moments = None
 _local = threading.local()  # `weights`: of rows, in this thread
 
 
@@ -40,6 +38,9 @@ def _moments(x, axes, shift=None, keepdims=False, name=None):
     return tf.cast(mean, dtype), tf.cast(variance, dtype)
 
 
+_replaced = Replaced(tf.nn, "moments", _moments)
+
+
 @contextlib.contextmanager
 def exact_moments(weights: Any = None) -> Iterator[None]:
     """Inside, second derivatives through `tf.nn.moments` and `keras.ops.moments` are exact.
@@ -62,20 +63,12 @@ def exact_moments(weights: Any = None) -> Iterator[None]:
         >>> inside_exact_moments()
         False
     """
-    global _depth, _stock_moments
     outside, _local.weights = getattr(_local, "weights", None), weights
-    with _lock:
-        if _depth == 0:
-            _stock_moments, tf.nn.moments = tf.nn.moments, _moments
-        _depth += 1
     try:
-        yield
+        with _replaced:
+            yield
     finally:
         _local.weights = outside
-        with _lock:
-            _depth -= 1
-            if _depth == 0:
-                tf.nn.moments = _stock_moments
 
 
 def inside_exact_moments() -> bool:
@@ -85,7 +78,7 @@ def inside_exact_moments() -> bool:
         >>> inside_exact_moments()
         False
     """
-    return _depth > 0
+    return _replaced.depth > 0
 
 
 def fused_batch_norm(
