@@ -11,10 +11,10 @@ from keras import ops, tree
 from kmeta.edge.images import to_float
 from kmeta.edge.scoring import UNKNOWN
 from kmeta.episode import Tensor
-from kmeta.learners.classifier_inputs import check_images, check_options, is_known, sound
+from kmeta.learners.classifier_inputs import check_images, check_options, sound
 from kmeta.learners.finite import SavedFinite
 from kmeta.learners.restoring import restored
-from kmeta.ops import scoring
+from kmeta.ops import differentiation, scoring
 
 CERTAIN = (0.0, 100.0)  # slope and offset whose sigmoid is 1
 BATCH = 64  # images that `label` looks at together
@@ -140,7 +140,7 @@ class Classifier(SavedFinite):
         images = ops.cast(images, "float32")
         if dtype == "uint8":
             images = images / 255.0
-        elif is_known(images):
+        elif differentiation.is_known(images):
             to_float(ops.convert_to_numpy(images), "images")
         with self.own_weights():
             logits = self.learner.classify(self.state, ops.expand_dims(images, 0), training=False)
@@ -156,7 +156,7 @@ class Classifier(SavedFinite):
         del training
         probabilities, _, _ = scoring.answers(self.logits(images), **self.settings)
         images = ops.convert_to_tensor(images)
-        if is_known(images) or not keras.backend.is_float_dtype(images.dtype):
+        if differentiation.is_known(images) or not keras.backend.is_float_dtype(images.dtype):
             return probabilities
         valid = sound(ops.cast(images, "float32"))
         return ops.where(ops.expand_dims(valid, -1), probabilities, np.nan)

@@ -26,11 +26,6 @@ def check_images(shape: tuple, dtype: str, image_shape: tuple) -> None:
         )
 
 
-def is_known(tensor: Tensor) -> bool:
-    """Whether a tensor has values, and is no symbol inside a graph."""
-    return hasattr(tensor, "numpy")
-
-
 def sound(images: Tensor) -> Tensor:
     """Whether all pixels of an image are finite and, but for rounding, in [0, 1]: `[batch]`."""
     axes = tuple(range(1, len(images.shape)))

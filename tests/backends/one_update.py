@@ -57,10 +57,22 @@ def one_update(name):
     return learner, found
 
 
+def refuses_bad_pixels(learner):
+    """Whether a classifier of a learner says what is wrong with its images."""
+    episode, _ = tasks()
+    classifier = learner.adapt(episode.support.x[0], episode.support.y[0].argmax(-1))
+    try:
+        classifier(np.full((1, SIZE, SIZE, 1), np.nan, "float32"))
+    except ValueError as error:
+        return "images" in str(error)
+    return False
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     for name in sys.argv[2:]:
         learner, found = one_update(name)
         np.savez(folder / f"{name}.npz", **found)
         learner.save(folder / f"{name}.keras")
+    assert refuses_bad_pixels(learner)
     assert "tensorflow" not in sys.modules

@@ -9,7 +9,7 @@ import keras
 from kmeta.ops.differentiation.scope import scope
 
 if keras.backend.backend() == "jax":
-    from kmeta.ops.differentiation.jax.gradients import read, value_and_gradients
+    from kmeta.ops.differentiation.jax.gradients import is_known, read, value_and_gradients
     from kmeta.ops.differentiation.jax.loops import (
         by_columns,
         map_tasks,
@@ -31,7 +31,7 @@ if keras.backend.backend() == "jax":
     )
 elif keras.backend.backend() == "tensorflow":
     from kmeta.ops.differentiation.tensorflow.columns import by_columns
-    from kmeta.ops.differentiation.tensorflow.gradients import read, value_and_gradients
+    from kmeta.ops.differentiation.tensorflow.gradients import is_known, read, value_and_gradients
     from kmeta.ops.differentiation.tensorflow.moments import (
         exact_moments,
         fused_batch_norm,
@@ -59,6 +59,7 @@ __all__ = [
     "fused_batch_norm",
     "gpus",
     "inside_exact_moments",
+    "is_known",
     "map_tasks",
     "mean_over_tasks",
     "read",

@@ -14,6 +14,11 @@ def read(variables: Tensor) -> list[Tensor]:
     return [keras.ops.convert_to_tensor(variable.value) for variable in variables]
 
 
+def is_known(tensor: Tensor) -> bool:
+    """Whether a tensor has values, and is no symbol inside a function that is traced."""
+    return isinstance(tensor, jax.Array) and not isinstance(tensor, jax.core.Tracer)
+
+
 def value_and_gradients(function: Callable, weights: Any) -> tuple[tuple[Tensor, Any], Any]:
     """`((loss, extra), gradients)` of `function(weights)`, which returns `(loss, extra)`."""
     return jax.value_and_grad(function, has_aux=True)(weights)

@@ -18,6 +18,16 @@ def read(variables: Tensor) -> list[Tensor]:
     return [tf.convert_to_tensor(variable.value) for variable in variables]
 
 
+def is_known(tensor: Tensor) -> bool:
+    """Whether a tensor has values, and is no symbol inside a graph.
+
+    Example:
+        >>> is_known(tf.ones(1)), is_known(keras.KerasTensor((1,)))
+        (True, False)
+    """
+    return hasattr(tensor, "numpy")
+
+
 def value_and_gradients(function: Callable, weights: Any) -> tuple[tuple[Tensor, Any], Any]:
     """Value of `function` and its gradients; may be nested to any order.
 
