@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import keras
+from jax.core import Tracer
 
 from kmeta.episode import Tensor
 
@@ -16,7 +17,7 @@ def read(variables: Tensor) -> list[Tensor]:
 
 def is_known(tensor: Tensor) -> bool:
     """Whether a tensor has values, and is no symbol inside a function that is traced."""
-    return isinstance(tensor, jax.Array) and not isinstance(tensor, jax.core.Tracer)
+    return isinstance(tensor, jax.Array) and not isinstance(tensor, Tracer)
 
 
 def value_and_gradients(function: Callable, weights: Any) -> tuple[tuple[Tensor, Any], Any]:
