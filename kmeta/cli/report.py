@@ -73,6 +73,6 @@ def _bundle(arguments):
     from kmeta.few_shot.bundled import Bundled
     from kmeta.report.fit import write_fit_report
 
-    found = Bundled.of(bundle)
+    found = Bundled(bundle)
     page = write_fit_report(found, arguments.pictures, arguments.out, arguments.overwrite)
     print(f"Report: {page}")

@@ -1,21 +1,22 @@
-"""What a `FewShotClassifier` tells about itself by its own pictures."""
+"""What a `FewShotClassifier`, or a bundle of one, tells about itself by its own pictures."""
+
+from typing import Any
 
 import numpy as np
 
 from kmeta.edge.scoring import softmax
 from kmeta.evaluation.conformal import least_probability
 from kmeta.few_shot import duplicates, left_out
-from kmeta.few_shot.album import Album
 from kmeta.few_shot.estimates import LeaveOneOut
 from kmeta.few_shot.support_set import SupportSet
 
 
 class SelfEstimates:
-    """The part of `kmeta.FewShotClassifier` that looks at the pictures that were learned from."""
+    """What needs no more than the pictures that were learned from, as they are kept."""
 
-    _album: Album
-    _support: SupportSet
+    learner: Any
     temperature: float
+    _support: SupportSet
 
     def leave_one_out(self) -> LeaveOneOut:
         """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
@@ -29,7 +30,7 @@ class SelfEstimates:
         """
         support = self._support
         found = left_out.estimate(
-            self._album.learner, support.items, support.labels, support.class_names, support.groups
+            self.learner, support.items, support.labels, support.class_names, support.groups
         )
         if found is None:
             raise ValueError(
