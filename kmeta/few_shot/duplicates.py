@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kmeta.edge.nearest import nearest as nearest_of
 from kmeta.few_shot.closed_form import unit
 
 CLOSE = 0.9  # cosine of features, above which pictures may be near-duplicates
@@ -44,10 +45,10 @@ def nearest(features, number, count):
     >>> nearest(np.array([[1.0, 0], [0, 1], [1, 1]]), 0, count=1)
     [(2, 0.7...)]
     """
-    x = unit(whole(features))
-    cosines = x @ x[number]
-    order = [int(i) for i in np.argsort(-cosines, kind="stable") if i != number]
-    return [(i, float(cosines[i])) for i in order[:count]]
+    x = np.asarray(whole(features), "float64")
+    which, cosines = nearest_of(x, x[[number]], len(x))
+    pairs = zip(which[0].tolist(), cosines[0].tolist(), strict=True)
+    return [pair for pair in pairs if pair[0] != number][:count]
 
 
 def whole(kept):
