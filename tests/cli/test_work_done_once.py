@@ -23,13 +23,17 @@ def opened(monkeypatch):
 @pytest.fixture
 def loaded(monkeypatch):
     """How often each learner was loaded, by name."""
-    counts, real = collections.Counter(), backbones.load
+    counts = collections.Counter()
 
-    def load(path):
-        counts[str(path)] += 1
-        return real(path)
+    def counted(real):
+        def load(path):
+            counts[str(path)] += 1
+            return real(path)
 
-    monkeypatch.setattr(backbones, "load", load)
+        return load
+
+    for name in ("load", "load_packaged"):
+        monkeypatch.setattr(backbones, name, counted(getattr(backbones, name)))
     return counts
 
 
