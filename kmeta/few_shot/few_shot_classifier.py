@@ -11,6 +11,7 @@ from kmeta.data.dataset import Dataset
 from kmeta.data.directory import check_classes
 from kmeta.data.files import LIMITS, Limits
 from kmeta.data.pictures import pictures_of
+from kmeta.edge import names
 from kmeta.edge.scoring import labels as labels_of
 from kmeta.edge.scoring import scores as scores_of
 from kmeta.edge.scoring import softmax
@@ -191,9 +192,10 @@ class FewShotClassifier(SelfEstimates):
         """Learn one more class, the last of `class_names`.
 
         Raises:
-            ValueError: if the name is in use, or the learner has a fixed number of classes.
+            ValueError: if the name is in use, "unknown" or no text of printed
+                characters, or the learner has a fixed number of classes.
         """
-        self._support.check_new(name)
+        names.check_new(name, self.class_names, UNKNOWN)
         self._adapt(self._support.with_items(name, self._album.look_at(images)))
 
     def add_examples(self, name: str, images: Any) -> None:

@@ -5,7 +5,6 @@ import functools
 
 import numpy as np
 
-from kmeta.edge.scoring import UNKNOWN
 from kmeta.few_shot import duplicates
 
 
@@ -47,17 +46,6 @@ class SupportSet:
                 f"Argument `name` must be one of {self.class_names}. Received: {name!r}"
             )
         return np.flatnonzero(self.labels == self.class_names.index(name))
-
-    def check_new(self, name: str) -> None:
-        """Refuse a name that no further class can have.
-
-        Raises:
-            ValueError: if it is in use, or reserved, or no name.
-        """
-        if name in (*self.class_names, UNKNOWN) or not isinstance(name, str) or not name:
-            raise ValueError(
-                f"Argument `name` must be a new class, and not {UNKNOWN!r}. Received: {name!r}"
-            )
 
     def with_items(self, name: str, items: np.ndarray) -> "SupportSet":
         """With more pictures of a class; one that is new is the last."""

@@ -1,12 +1,12 @@
 """Labels of a support set: integers or names in, integers and the names of classes out."""
 
-import unicodedata
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from kmeta.data.labels import ordered_names, plain_labels
+from kmeta.edge import names
 
 
 def labels_and_names(support_y: ArrayLike, class_names: Any, items: int) -> tuple[Any, list[str]]:
@@ -15,7 +15,7 @@ def labels_and_names(support_y: ArrayLike, class_names: Any, items: int) -> tupl
     Raises:
         ValueError: if they do not fit.
     """
-    labels = plain_labels("support_y", support_y)
+    labels, source = plain_labels("support_y", support_y), "class_names"
     if class_names is not None:
         class_names = ordered_names(class_names)
     if labels.ndim != 1 or len(labels) != items:
@@ -29,8 +29,8 @@ def labels_and_names(support_y: ArrayLike, class_names: Any, items: int) -> tupl
                 "Argument `class_names` must be left out when `support_y` holds names. "
                 f"Received: class_names={class_names!r}"
             )
-        names, labels = np.unique(labels, return_inverse=True)
-        class_names = names.tolist()
+        found, labels = np.unique(labels, return_inverse=True)
+        class_names, source = found.tolist(), "support_y"
     elif labels.dtype.kind not in "iu":
         raise ValueError(
             "Argument `support_y` must hold integers or names. "
@@ -45,17 +45,5 @@ def labels_and_names(support_y: ArrayLike, class_names: Any, items: int) -> tupl
         )
     if class_names is None:
         class_names = [str(label) for label in range(way)]
-    if len(set(class_names)) != way:
-        raise ValueError(
-            f"Argument `class_names` must not repeat a name. Received: class_names={class_names}"
-        )
-    if not all(map(_is_name, class_names)):
-        raise ValueError(
-            "Names of classes must be texts without control characters and surrogates, not empty. "
-            f"Received: class_names={class_names}"
-        )
+    names.check_all(source, class_names)
     return labels, class_names
-
-
-def _is_name(text):
-    return text and not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text)

@@ -199,6 +199,8 @@ def test_what_cannot_grow_stays_as_it_was(classifier, drawings):
     before = classifier.predict(images)
     for call, message in [
         (lambda: classifier.add_class("ant", images), "must be a new class"),
+        (lambda: classifier.add_class("unknown", images), "a text other than 'unknown'"),
+        (lambda: classifier.add_class("two\nlines", images), "without control characters"),
         (lambda: classifier.add_examples("cow", images), "must be one of"),
         (lambda: classifier.add_examples("ant", []), "at least one picture"),
         (lambda: classifier.add_class("cow", images[:, :, :, None]), "must hold paths, PIL images"),

@@ -123,12 +123,7 @@ def test_names_that_are_refused(bundle, support):
     for name, text in (
         ("ant", "must be a new class. Received: 'ant', a known one"),
         ("unknown", "must be a text other than 'unknown'"),
-        ("", "must be a text"),
         ("two\nlines", r"without control characters and surrogates. Received: 'two\\nlines'"),
-        ("a\tb", "without control characters"),
-        ("nul\0", "without control characters"),
-        ("\ud800", "without control characters and surrogates"),
-        (3, "must be a text"),
     ):
         with pytest.raises(ValueError, match=text):
             classifier.add_class(name, images)

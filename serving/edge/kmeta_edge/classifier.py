@@ -38,11 +38,7 @@ class FewShotClassifier(Answering):
             ValueError: if the name or the images are wrong, or the learner cannot learn classes
                 after its export.
         """
-        names.check("name", name, self.unknown)
-        if name in self.class_names:
-            raise ValueError(
-                f"Argument `name` must be a new class. Received: {name!r}, a known one"
-            )
+        names.check_new(name, self.class_names, self.unknown)
         known, images = self.known(), to_float(images, "images", self.image_shape)
         support = {"support_images": images, "support_labels": np.zeros(len(images), "int64")}
         added = self._models.run("adapt", support)
@@ -80,7 +76,7 @@ class FewShotClassifier(Answering):
         Raises:
             ValueError: if a name is wrong or there twice, or the state is not of so many classes.
         """
-        names.check_all(class_names, self.unknown)
+        names.check_all("class_names", class_names, self.unknown)
         state.check(known, self.known(), len(class_names))
         found = copy.copy(self)
         found.class_names = []
