@@ -44,7 +44,7 @@ def at_epoch(episodes: Any, callbacks: Any, epoch: int | None = None) -> Any:
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks.callbacks.append(SameEpoch(episodes, epoch))
         return callbacks
-    return [callbacks or [], SameEpoch(episodes, epoch)]  # Keras flattens lists of lists
+    return [*keras.tree.flatten(callbacks or []), SameEpoch(episodes, epoch)]
 
 
 class rewound:
