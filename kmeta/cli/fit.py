@@ -90,6 +90,12 @@ def add_parser(commands):
         help="write ONNX files in 8-bit integers, for devices: a third in size, without a "
         "SavedModel. Refused if more than a point of accuracy is lost",
     )
+    parser.add_argument(
+        "--thumbnails",
+        action="store_true",
+        help="keep small copies of the pictures in the bundle, of at most 1000 and 4 KiB each, so "
+        "that the page of `kmeta serve` shows those that are most like a new one",
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="where the files of a named set are")
     add_invert(parser)
     return parser
@@ -123,6 +129,7 @@ def run(arguments):
         arguments.size,
         head=arguments.head,
         progress=_Progress(),
+        thumbnails=arguments.thumbnails,
         **given(arguments, ("invert",)),
     )
     lines = [_learned(classifier), *_estimates(classifier)]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from kmeta.edge import place
 from kmeta.edge.images import to_float
+from kmeta.edge.thumbnails import FILE, Thumbnails
 from kmeta.exporting import int8, manifest, parity
 
 _STORED = 3  # images of a sample
@@ -55,6 +56,7 @@ def export(
     tolerance: float = 1e-5,
     quantize: int8.Int8 | None = None,
     pictures: Sequence[str] | None = None,
+    thumbnails: Thumbnails | None = None,
 ) -> ExportReport:
     """Write a classifier as a bundle that runs without kmeta and without Keras.
 
@@ -88,6 +90,8 @@ def export(
             The default of `sample` is then some of the images scored.
         pictures: names of the support images, in the order in which they were learned, by which
             devices name those nearest to others.
+        thumbnails: small copies of some of them, see `kmeta.edge.thumbnails`, by which pages show
+            them.
 
     Returns:
         `ExportReport`.
@@ -128,7 +132,7 @@ def export(
     pixels = _sample(sample, classifier.image_shape)
     directory = place.check(directory, overwrite)
     with place.building(directory, overwrite) as folder:
-        signatures = _write(classifier, pixels, folder)
+        signatures = _write(classifier, pixels, folder, thumbnails)
         differences = parity.measure(folder, tolerance)
         quantization = None if quantize is None else int8.apply(quantize, folder)
         if quantization is not None:
@@ -146,7 +150,7 @@ def export(
     )
 
 
-def _write(classifier, pixels, folder):
+def _write(classifier, pixels, folder, thumbnails):
     """Write all files but the manifest; returns the manifest's `signatures`."""
     from kmeta.exporting import (  # TensorFlow loads here
         endpoints,
@@ -163,6 +167,10 @@ def _write(classifier, pixels, folder):
     state = samples.state(classifier) if classifier.can_grow else {}
     if state:
         np.savez_compressed(folder / "state.npz", **state)
+    if thumbnails is not None:
+        if "embedded" in state:
+            thumbnails = thumbnails._replace(features=None, labels=None)
+        np.savez_compressed(folder / FILE, **thumbnails.arrays())
     model = folder / "saved_model" / "1"
     saved_model.save(functions, os.fspath(model), classifier.class_names)
     warmup.save(functions, sample["support_labels"], state, model)

@@ -23,6 +23,7 @@ Keys:
         each of the `signatures`; and the `tolerance` they were held to. In an int8 bundle these
         are of the float files that it was made of.
     pictures: names of the support pictures' files, in the order of the rows of `state`, or null.
+        Where there is a file thumbnails.npz, small copies of them, see `kmeta.edge.thumbnails`.
     quantization: null for float files, else the fields of `kmeta.exporting.Quantization`.
     versions: of the software that wrote the bundle.
     files: by path from the bundle's folder, sorted: `sha256` and `size` in bytes.

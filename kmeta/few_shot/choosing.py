@@ -51,15 +51,17 @@ def pixel_album():
     return Album(learner)
 
 
-def read(folder, albums, pixels, skip_unreadable, limits, progress):
-    """Add the pictures of a folder to all albums; its `kmeta.data.directory.Pictures`.
+def read(folder, albums, others, skip_unreadable, limits, progress):
+    """Add the pictures of a folder to all albums, and to others that take them; its
+    `kmeta.data.directory.Pictures`.
 
     Warns of duplicates, and of coloured pictures that a learner of grey drawings is to see.
     """
     grey = next(iter(albums.values())).image_shape[-1] == 1
 
     def look(image):
-        pixels.add(image)
+        for other in filter(None, others):
+            other.add(image)
         marks = [digest(album.add(image)) for album in albums.values()]
         return marks[0], grey and coloured(image)
 

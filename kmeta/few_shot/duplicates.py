@@ -3,6 +3,7 @@
 import numpy as np
 
 from kmeta.edge.nearest import nearest as nearest_of
+from kmeta.edge.nearest import whole
 from kmeta.few_shot.closed_form import unit
 
 CLOSE = 0.9  # cosine of features, above which pictures may be near-duplicates
@@ -17,7 +18,7 @@ def groups(features, labels):
     (`1 - cosine`). What is a near-duplicate of the same picture belongs together.
 
     Args:
-        features: what a learner keeps of the pictures, see `whole`.
+        features: what a learner keeps of the pictures, see `kmeta.edge.nearest.whole`.
         labels: int `[n]`.
 
     Returns:
@@ -49,16 +50,6 @@ def nearest(features, number, count):
     which, cosines = nearest_of(x, x[[number]], len(x))
     pairs = zip(which[0].tolist(), cosines[0].tolist(), strict=True)
     return [pair for pair in pairs if pair[0] != number][:count]
-
-
-def whole(kept):
-    """`[n, d]`: what a learner keeps of each picture, `[n, ...]`; of features of several views,
-    `[n, views, d]`, those of the whole picture.
-
-    >>> whole(np.zeros((2, 5, 3))).shape, whole(np.zeros((2, 8, 8, 3))).shape
-    ((2, 3), (2, 192))
-    """
-    return kept[:, 0] if np.ndim(kept) == 3 else np.reshape(kept, (len(kept), -1))
 
 
 def _connected(near):

@@ -22,6 +22,7 @@ from kmeta.few_shot.choosing import AUTO
 from kmeta.few_shot.estimates import Calibration, calibration, calibration_options
 from kmeta.few_shot.self_estimates import SelfEstimates
 from kmeta.few_shot.support_set import SupportSet
+from kmeta.few_shot.thumbnails import copies_of
 from kmeta.learners.classifier import CERTAIN, UNKNOWN, Classifier
 from kmeta.learners.labels import labels_and_names
 from kmeta.learners.meta_learner import MetaLearner
@@ -84,7 +85,6 @@ class FewShotClassifier(SelfEstimates):
             for album in (*albums.values(), pixels):
                 album.add(image)
         self._choose(albums, pixels, labels, class_names)
-        self.files = None
 
     @classmethod
     def from_directory(
@@ -98,6 +98,7 @@ class FewShotClassifier(SelfEstimates):
         skip_unreadable: bool = True,
         limits: Limits = LIMITS,
         progress: Callable[[int, int], object] | None = None,
+        thumbnails: bool = False,
     ) -> "FewShotClassifier":
         """Learn the classes of a folder, or .zip archive, with one sub-folder a class.
 
@@ -108,6 +109,7 @@ class FewShotClassifier(SelfEstimates):
             folder, skip_unreadable, limits: see `kmeta.data.from_directory`.
             backbone, weights, size, invert, head: see the class.
             progress: function of the number of pictures that were read and of all of them.
+            thumbnails: whether small copies are kept and exported, see `kmeta.edge.thumbnails`.
 
         Raises:
             FileNotFoundError, ValueError: as `kmeta.data.from_directory` and the class.
@@ -115,10 +117,12 @@ class FewShotClassifier(SelfEstimates):
         count = sum(check_classes(folder, limits).values())
         albums = choosing.albums(backbone, weights, size, invert, head, count)
         pixels = choosing.pixel_album()
-        found = choosing.read(folder, albums, pixels, skip_unreadable, limits, progress)
+        copies = copies_of(albums, count, thumbnails)
+        others = (pixels, copies)
+        found = choosing.read(folder, albums, others, skip_unreadable, limits, progress)
         self = cls.__new__(cls)
         self._choose(albums, pixels, np.array(found.labels), list(found.class_names))
-        self.files = list(found.files)
+        self.files, self._copies = list(found.files), copies
         return self
 
     def _choose(self, albums, pixels, labels, class_names):
@@ -126,7 +130,7 @@ class FewShotClassifier(SelfEstimates):
         self.backbone, items, self.tried = choosing.choose(albums, pixels, labels, class_names)
         self._album = albums[self.backbone]
         self._support = SupportSet(items, labels, class_names)
-        self._classifier = None
+        self._classifier = self.files = self._copies = None
         self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
 
     @property
@@ -263,10 +267,10 @@ class FewShotClassifier(SelfEstimates):
         quantize: Int8 | None = None,
     ) -> ExportReport:
         """Write the classifier as a bundle, see `kmeta.export`; its sample is of the pictures."""
-        sample = np.stack(self._album.sample)
-        return export(
-            self.classifier, directory, sample, overwrite, quantize=quantize, pictures=self.files
-        )
+        sample, files, copies = np.stack(self._album.sample), self.files, self._copies
+        small = copies and copies.of(self.features(), self._support.labels)
+        options: dict[str, Any] = {"quantize": quantize, "pictures": files, "thumbnails": small}
+        return export(self.classifier, directory, sample, overwrite, **options)
 
     def label_sets(self, images: ArrayLike, coverage: float = 0.9) -> list[list[str]]:
         """For each image all classes that it may well be of, the likeliest first.
@@ -296,7 +300,7 @@ class FewShotClassifier(SelfEstimates):
 
     def _adapt(self, support):
         self._classifier = self._album.adapt(support)  # raises before anything is changed
-        self._support, self.files = support, None
+        self._support, self.files, self._copies = support, None, None
 
     def __repr__(self):
         return f"FewShotClassifier({len(self._support.labels)} images of {self.class_names})"

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kmeta.edge.nearest import whole
 from kmeta.edge.scoring import softmax
 from kmeta.evaluation.conformal import least_probability
 from kmeta.few_shot import duplicates, left_out
@@ -58,7 +59,7 @@ class SelfEstimates:
 
     def features(self) -> np.ndarray:
         """What the backbone sees in each picture as a whole, `[n, d]`."""
-        return duplicates.whole(self._support.items)
+        return whole(self._support.items)
 
     def least_probability(self, coverage: float = 0.9) -> float:
         """The probability from which on `label_sets` names a class.

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from kmeta.cli.main import main
+from kmeta.exporting import load_bundle
 
 RIDGE = ["--backbone", "prototypical-omniglot", "--head", "ridge"]
 
@@ -14,7 +15,7 @@ RIDGE = ["--backbone", "prototypical-omniglot", "--head", "ridge"]
 def bundle(pictures, tmp_path_factory):
     """Of drawings, by ridge regression."""
     folder = tmp_path_factory.mktemp("ridge") / "bundle"
-    assert main(["fit", str(pictures), "--out", str(folder), *RIDGE]) == 0
+    assert main(["fit", str(pictures), "--out", str(folder), "--thumbnails", *RIDGE]) == 0
     return folder
 
 
@@ -27,6 +28,12 @@ def test_predict_names_the_nearest_pictures(bundle, pictures, capsys):
     assert main(["predict", str(bundle), str(pictures), "--nearest", "1"]) == 0
     head, row, *_ = capsys.readouterr().out.splitlines()
     assert head.endswith(",nearest 1") and row.startswith("c0/0.png,") and row.endswith(",c0/0.png")
+
+
+def test_a_bundle_has_thumbnails_where_they_are_wanted(bundle):
+    found = load_bundle(bundle)
+    assert len(found.thumbnails.copies) == len(found.pictures) == 80
+    assert "thumbnails.npz" in found.manifest["files"]
 
 
 def test_predict_names_all_classes_of_a_probability(bundle, pictures, capsys):
@@ -60,7 +67,7 @@ def test_coverage_and_int8(pictures, tmp_path, capsys):
     assert re.search(r"about 90 % are of a class with a probability of 0\.\d+ or more", found)
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["quantization"]["accuracy"]["int8"] > 0.5
-    assert not (bundle / "saved_model").exists()
+    assert not (bundle / "saved_model").exists() and not (bundle / "thumbnails.npz").exists()
     assert len(manifest["pictures"]) == 80
     given = ["fit", str(pictures), "--out", str(tmp_path / "other"), "--coverage", "0.999"]
     assert main([*given, *RIDGE]) == 2

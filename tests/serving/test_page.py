@@ -10,12 +10,15 @@ import zipfile
 import numpy as np
 import pytest
 from kmeta_edge import FewShotClassifier
+from kmeta_edge.nearest import nearest
 from kmeta_edge.pixels import fitted
+from kmeta_edge.thumbnails import Thumbnails
 from PIL import Image
 
 from kmeta.cli import folders
 from kmeta.cli.main import main
 from kmeta.data.pictures import picture
+from kmeta.few_shot.thumbnails import small
 
 from . import browser as browsers
 from .conftest import adapt
@@ -37,15 +40,23 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def bundles(exported, photos, tmp_path_factory):
-    """By name: of classes as rows, the same with a threshold, and of items as rows."""
-    prototypical, matching = exported("prototypical")[1], exported("matching")[1]
-    strict = FewShotClassifier.load(prototypical)
+def bundles(exported, photos, support, tmp_path_factory):
+    """By name: of classes as rows, with thumbnails; with a threshold; and of items as rows."""
+    folder = tmp_path_factory.mktemp("bundles")
+    prototypical, matching = folder / "prototypical", exported("matching")[1]
+    shown = FewShotClassifier.load(exported("prototypical")[1])
+    images = np.concatenate([support[0][name] for name in shown.class_names])
+    owner = np.repeat(np.arange(3), [len(support[0][name]) for name in shown.class_names])
+    copies = [small(Image.fromarray((255 * image[..., 0]).astype("uint8"))) for image in images]
+    features = shown.run("embed", {"images": images})["embeddings"]
+    shown.pictures = [f"<i>{number}</i>.png" for number in range(len(images))]
+    shown.thumbnails = Thumbnails(np.arange(len(images)), copies, features, owner)
+    shown.save(prototypical)
+    strict = FewShotClassifier.load(exported("prototypical")[1])
     images = np.stack([picture(path, SHAPE) for path in photos.iterdir()])
     strict.threshold = float(np.median(strict.label(images)[1]))
-    path = tmp_path_factory.mktemp("strict") / "strict"
-    strict.save(path)
-    return {"prototypical": prototypical, "strict": path, "matching": matching}
+    strict.save(folder / "strict")
+    return {"prototypical": prototypical, "strict": folder / "strict", "matching": matching}
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +198,60 @@ def test_a_picture_that_is_dropped_or_pasted(page, bundles, photos):
     assert f"a.png, score {100 * score:.1f} %" in card.inner_text()
     assert f"{100 * row.max():.1f} %" in card.locator(".scores").inner_text()
     expect(page.locator("#status")).to_have_text(f"a.png: {label}")
+
+
+def shown_nearest(page):
+    """Of each answer the names and cosines of the pictures that are shown as most like it."""
+    cards = page.locator(ANSWERS)
+    expect(cards.last.locator(".near li")).to_have_count(3)
+    return [
+        [
+            (item.locator("img").get_attribute("alt"), item.inner_text().split("\n"))
+            for item in card.locator(".near li").all()
+        ]
+        for card in cards.all()
+    ]
+
+
+def assert_nearest(page, bundle, files, taught=None):
+    """What the page shows as most like files is what Python finds."""
+    classifier = FewShotClassifier.load(bundle)
+    features, labels, names = classifier.single_pictures()
+    owners = [classifier.class_names[label] for label in labels]
+    for name, images in (taught or {}).items():
+        more = classifier.run("embed", {"images": images})["embeddings"]
+        features = np.concatenate([features, more])
+        owners += [name] * len(images)
+        names = [*names, *["taught"] * len(images)]
+    images = np.stack([picture(file, SHAPE) for file in files])
+    queries = classifier.run("embed", {"images": images})["embeddings"]
+    which, cosines = nearest(features, queries, 3)
+    for found, row, likeness in zip(shown_nearest(page), which, cosines, strict=True):
+        assert [owner for _, (owner, _) in found] == [owners[i] for i in row]
+        numbers = [float(number) for _, (_, number) in found]
+        np.testing.assert_allclose(numbers, likeness, atol=0.0051)
+        for (alt, _), i in zip(found, row, strict=True):
+            assert alt == names[i] or (names[i] == "taught" and alt.endswith(".png"))
+
+
+def test_the_pictures_most_like_each_are_shown(page, bundles, photos, support, tmp_path):
+    files = sorted(photos.iterdir())[:4]
+    tell(page, files)
+    assert_nearest(page, bundles["prototypical"], files)
+    assert page.locator(".near i").count() == 0  # names are texts
+    loaded = "image => image.complete && image.naturalWidth > 0"
+    assert all(image.evaluate(loaded) for image in page.locator(".near img").all())
+    taught = teach(page, "dog", support[0]["dog"], tmp_path)  # those taught here are among them
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+    assert_nearest(page, bundles["prototypical"], files, {"dog": taught})
+    page.get_by_role("button", name="Remove the class dog").click()
+    expect(page.locator(CLASSES)).to_have_count(3)
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+    assert_nearest(page, bundles["prototypical"], files)
+    choose(page, "strict")  # without thumbnails
+    tell(page, files)
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+    expect(page.locator(".near li")).to_have_count(0)
 
 
 def test_unknown(page, bundles, photos, tmp_path):
@@ -439,6 +504,7 @@ def test_a_static_page_tells_and_learns_without_a_server(
         found, expected = csv_of(page, tmp_path)[0], predicted(classifier, photos)[0]
         assert len(found) == 50
         assert_alike(found, expected)
+        assert_nearest(page, bundles["prototypical"], sorted(photos.iterdir()))
         (tmp_path / "taught").mkdir()
         classifier.add_class("dog", teach(page, "dog", support[0]["dog"], tmp_path / "taught"))
         page.reload()

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from . import bundle, sample, scoring, state
+from . import bundle, sample, scoring, state, thumbnails
 from . import nearest as near
 from .images import at_once, to_float
 from .models import Models
@@ -33,6 +33,7 @@ class Answering:
             self._state = bundle.arrays(self.path, contents, "state.npz")
         self._own_model = "classifier" in models
         self.pictures = manifest.get("pictures")
+        self.thumbnails = None
         self._sample = bundle.arrays(self.path, contents, "sample.npz", sample.NAMES)
         if set(sample.NAMES) - set(self._sample):
             raise ValueError(f"The bundle '{self.path}' is damaged: sample.npz lacks arrays")
@@ -73,6 +74,7 @@ class Answering:
         directory = pathlib.Path(directory).resolve()
         found = cls(directory, *bundle.read(directory), threads)
         found._check_classes()
+        found._read_thumbnails()
         found.check_sample()
         return found
 
@@ -91,6 +93,18 @@ class Answering:
             wrong = "the class names in manifest.json are not those in classifier.onnx"
         if wrong:
             raise ValueError(f"The bundle '{self.path}' is damaged: {wrong}")
+
+    def _read_thumbnails(self):
+        if thumbnails.FILE not in self._contents:
+            return
+        arrays = bundle.arrays(self.path, self._contents, thumbnails.FILE)
+        count = None if self.pictures is None else len(self.pictures)
+        try:
+            found = thumbnails.read(arrays, self._state, len(self.class_names), count)
+        except ValueError as error:
+            text = f"The bundle '{self.path}' is damaged: {thumbnails.FILE} has {error}"
+            raise ValueError(text) from error
+        self.thumbnails = found
 
     def check_sample(self):
         """The largest difference of a probability from the bundle's sample.
@@ -176,7 +190,8 @@ class Answering:
         """The support pictures most like each image: `[[(name, cosine), ...], ...]`.
 
         A picture's name is that of its file where the bundle was made of a folder, else that of its
-        class and its number there; cosines are of features, at most 1.
+        class and its number there; cosines are of features, at most 1. Of bundles that keep no
+        features but those beside thumbnails, the pictures that have one.
 
         Args:
             images: as for `predict`.
@@ -185,20 +200,33 @@ class Answering:
         Raises:
             ValueError: if images are wrong, or the bundle keeps classes, and no single pictures.
         """
-        known = self.known()
-        if "embedded" not in known:
-            raise ValueError(
-                f"The bundle '{self.path}' keeps no single pictures, only what their classes have "
-                "in common: those that keep them have the head ridge"
-            )
+        features, _, names = self.single_pictures()
         images = to_float(images, "images", self.image_shape)
-        queries = self._models.run("embed", {"images": images})["embeddings"]
-        which, cosines = near.nearest(near.whole(known["embedded"]), queries, count)
-        names = self.pictures or state.names(known, self.class_names)
+        queries = near.whole(self._models.run("embed", {"images": images})["embeddings"])
+        which, cosines = near.nearest(features, queries, count)
         return [
             [(names[i], float(cosine)) for i, cosine in zip(*pair, strict=True)]
             for pair in zip(which, cosines, strict=True)
         ]
+
+    def single_pictures(self):
+        """`(features [n, d], labels [n], names)` of the pictures that are known one by one.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        known, small = self.known(), self.thumbnails
+        if "embedded" in known:
+            features, labels, names = near.whole(known["embedded"]), known["labels"], self.pictures
+        elif small is not None:
+            features, labels, names = small.features, small.labels, self.pictures
+            names = names and [names[row] for row in small.rows]
+        else:
+            raise ValueError(
+                f"The bundle '{self.path}' keeps no single pictures, only what their classes have "
+                "in common: those that keep them have the head ridge, or thumbnails"
+            )
+        return features, labels, names or state.names(labels, self.class_names)
 
     @property
     def light_background(self):

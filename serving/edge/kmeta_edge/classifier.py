@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from . import bundle, names, onnx_file, place, state
+from . import bundle, names, onnx_file, place, state, thumbnails
 from .answering import Answering
 from .images import to_float
 from .manifest import is_probability
@@ -22,6 +22,8 @@ class FewShotClassifier(Answering):
         `shape` of tensors by name; sizes that may vary have names.
     pictures: names of the files of the pictures that were learned from, None where they are not
         known, or classes have changed.
+    thumbnails: `kmeta_edge.thumbnails.Thumbnails`, small copies of these pictures, None where the
+        bundle has none, or classes have changed.
     fixed_way: number of classes of every support set that the learner takes, None for any.
     """
 
@@ -62,7 +64,8 @@ class FewShotClassifier(Answering):
         self._replace(kept, [])
 
     def _replace(self, new_state, added):
-        self._state, self._own_model, self.pictures = new_state, False, None
+        self._state, self._own_model = new_state, False
+        self.pictures = self.thumbnails = None
         self.class_names.extend(added)
 
     def with_classes(self, class_names, known):
@@ -119,6 +122,8 @@ class FewShotClassifier(Answering):
             if self._state is not None:
                 np.savez_compressed(folder / "state.npz", **self._state)
             np.savez_compressed(folder / "sample.npz", **stored)
+            if self.thumbnails is not None:
+                np.savez_compressed(folder / thumbnails.FILE, **self.thumbnails.arrays())
             bundle.write_manifest(folder, manifest)
         if pathlib.Path(directory).resolve() == self.path:
             self._sample = stored

@@ -3,9 +3,14 @@
 import numpy as np
 
 
-def whole(embedded):
-    """Features `[items, d]` of support pictures as a whole, `[items, d]` or `[items, views, d]`."""
-    return embedded[:, 0] if embedded.ndim == 3 else embedded
+def whole(kept):
+    """`[n, d]`: what a learner keeps of each picture, `[n, ...]`; of features of several views,
+    `[n, views, d]`, those of the whole picture.
+
+    >>> whole(np.zeros((2, 5, 3))).shape, whole(np.zeros((2, 8, 8, 3))).shape
+    ((2, 3), (2, 192))
+    """
+    return kept[:, 0] if np.ndim(kept) == 3 else np.reshape(kept, (len(kept), -1))
 
 
 def nearest(support, queries, count):

@@ -45,10 +45,10 @@ def check(state, like, ways):
         raise ValueError(f"The state must be of {ways} classes. Received: {found} classes")
 
 
-def names(state, class_names):
+def names(labels, class_names):
     """A name of each support item: its class, and its number there from 1 on."""
     seen, found = [0] * len(class_names), []
-    for label in state["labels"]:
+    for label in labels:
         seen[label] += 1
         found.append(f"{class_names[label]} {seen[label]}")
     return found

@@ -75,6 +75,15 @@ class About:
         )
         return Response(content, headers=headers)
 
+    async def thumbnails(self, request):
+        """Small copies of pictures that a bundle was made of."""
+        served, _ = self._repository.find(**request.path_params)
+        name = request.path_params["model"]
+        content, headers = await asyncio.to_thread(
+            described.thumbnails, name, served.version, served.classifier
+        )
+        return Response(content, headers=headers)
+
 
 def _version():
     try:

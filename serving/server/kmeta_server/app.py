@@ -38,6 +38,7 @@ def make_app(repository, settings, metrics):
             Route(_MODEL + "/pictures", service.pictures, methods=["POST"]),
             Route(_MODEL + "/prepare", service.prepare, methods=["POST"]),
             Route(_MODEL + "/state", about.state),
+            Route(_MODEL + "/thumbnails", about.thumbnails),
             Route(_MODEL + "/bundle", service.bundle, methods=["POST"]),
             *page.routes(),
         ],

@@ -124,6 +124,13 @@ def document(version):
                 _BINARY,
             )
         },
+        f"{_MODEL}/thumbnails": {
+            "get": _operation(
+                "Small copies of pictures that a bundle was made of, and what it sees in each; "
+                "where it was made with --thumbnails",
+                _BINARY,
+            )
+        },
         f"{_MODEL}/bundle": {
             "post": _operation(
                 "A bundle of other classes: inputs are a state, the parameter `class_names` its "

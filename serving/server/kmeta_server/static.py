@@ -49,20 +49,28 @@ def write(bundle, directory, runtime=None):
                 target = "engine.js" if path.name == "onnx.js" else path.name
                 (folder / target).write_bytes(path.read_bytes())
         classifier.save(folder / "bundle")
-        head = None
+        tensors = {"state": None, "thumbnails": None}
         if classifier.fixed_way is None:
-            known, headers = described.state(name, version, classifier, settings)
-            length = int(headers[BINARY_HEADER])
-            head = json.loads(known[:length])
-            (folder / "state.bin").write_bytes(known[length:])
+            known = described.state(name, version, classifier, settings)
+            tensors["state"] = _beside(folder / "state.bin", *known)
+        if classifier.thumbnails is not None:
+            small = described.thumbnails(name, version, classifier)
+            tensors["thumbnails"] = _beside(folder / "thumbnails.bin", *small)
         models = sorted(path.stem for path in (folder / "bundle").glob("*.onnx"))
         limits = described.limits(settings)
-        content = {"model": about, "files": models, "limits": limits, "state": head}
+        content = {"model": about, "files": models, "limits": limits, **tensors}
         (folder / "bundle.json").write_text(json.dumps(content), encoding="utf-8")
         (folder / "onnxruntime").mkdir()
         for target, data in computing.items():
             (folder / "onnxruntime" / target).write_bytes(data)
     return directory
+
+
+def _beside(path, content, headers):
+    """Write the bytes of an answer with tensors; what stands before them."""
+    length = int(headers[BINARY_HEADER])
+    path.write_bytes(content[length:])
+    return json.loads(content[:length])
 
 
 def check(directory, runtime=None):

@@ -23,7 +23,18 @@ export function card({ file, thumb, answer }, names, unknown) {
       element("div", {},
         element("p", { className: isUnknown ? "label unknown" : "label" }, answer.label),
         element("p", { className: "file" }, `${file}, score ${percent(answer.score)}`),
-        element("div", { className: "scores" }, ...rows))));
+        element("div", { className: "scores" }, ...rows),
+        element("div", { className: "near" }))));
+}
+
+/** Put the pictures most like one, see nearest.js, into its element of the list. */
+export function showNearest(shownCard, nearest) {
+  shownCard.querySelector(".near").replaceChildren(
+    element("p", { className: "file" }, "Most like"),
+    element("ul", {}, ...nearest.map(({ thumb, file, name, cosine }) => element("li", {},
+      shown(thumb, "picture", file),
+      element("span", { className: "file" }, name),
+      element("span", { className: "file" }, cosine.toFixed(2))))));
 }
 
 /** The text of a CSV file, as `kmeta predict BUNDLE FOLDER` writes it. */

@@ -11,6 +11,7 @@ export function described({ name, versions, inputs, parameters }) {
     crop: parameters.crop, // what is taken of a picture, see lanczos.js
     takesPictures: parameters.most_pictures > 0,
     canGrow: parameters.can_grow,
+    hasThumbnails: parameters.thumbnails > 0,
     lightBackground: parameters.light_background,
   };
 }

@@ -71,6 +71,11 @@ export async function state(bundle) {
   return binary(await ask(`${model(bundle.name)}/state`));
 }
 
+/** Small copies of pictures that the bundle was made of, tensors by name. */
+export async function thumbnails(bundle) {
+  return binary(await ask(`${model(bundle.name)}/thumbnails`));
+}
+
 /** A bundle of other classes, a zip archive. */
 export async function pack(bundle, classNames, known) {
   const request = encoded(known, { class_names: classNames });

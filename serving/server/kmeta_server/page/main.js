@@ -1,17 +1,18 @@
 /** The page: pictures come in, are told or taught, and what was taught is kept. */
 
-import { card, csv } from "./answers.js";
+import { card, csv, showNearest } from "./answers.js";
 import { Camera } from "./camera.js";
 import { Classes } from "./classes.js";
 import { byId, element, replaceRows, save, thumbnail } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import * as engine from "./engine.js";
+import { Nearest } from "./nearest.js";
 import { row } from "./panel.js";
 import * as store from "./store.js";
 
 const AT_ONCE = 16; // images of one request
 const camera = new Camera(byId("video")), drawing = new Drawing(byId("canvas"));
-let limits, bundle, classes, items = [], counted = 0, changes = 0;
+let limits, bundle, classes, nearest, items = [], counted = 0, changes = 0;
 let work = Promise.resolve();
 
 /** Do one thing after the other, and say what goes wrong. */
@@ -56,6 +57,7 @@ async function take(files) {
     await tell(taken);
     show();
     say(taken.map(({ file, answer }) => `${file}: ${answer.label}`).join(", "));
+    await compare();
   }
   if (refused.length) complain(refused.join(" "));
 }
@@ -81,7 +83,16 @@ async function changed(text) {
   await tell(items);
   show();
   say(text);
+  await compare();
   scoreLeftOut(changes);
+}
+
+/** Show the pictures most like each, where the bundle has copies of those it was made of. */
+async function compare() {
+  if (!bundle.hasThumbnails || items.length === 0) return;
+  const shown = [...items];
+  const found = await nearest.of(shown.map(({ image }) => image), classes.entries);
+  found.forEach((pictures, index) => showNearest(shown[index].card, pictures));
 }
 
 /** Keep the classes until the next visit; returns what is to be said of that. */
@@ -109,7 +120,8 @@ async function scoreLeftOut(since) {
 }
 
 function show() {
-  byId("answers").replaceChildren(...items.map((item) => card(item, classes.names, bundle.unknown)));
+  byId("answers").replaceChildren(...items.map((item) => (
+    item.card = card(item, classes.names, bundle.unknown))));
   const isTaught = ({ was }) => was === null;
   const ordered = [...classes.entries].sort((a, b) => isTaught(b) - isTaught(a)); // these first
   replaceRows(byId("classes"), ordered.map((entry) => (
@@ -130,6 +142,7 @@ async function open(name) {
   const kept = await store.load(name).catch(() => null);
   const fits = kept?.shape.join() === bundle.shape.join() && bundle.canGrow;
   classes = new Classes(bundle, fits ? kept : null);
+  nearest = new Nearest(bundle);
   items = [];
   changes += 1;
   byId("fixed").hidden = bundle.canGrow;

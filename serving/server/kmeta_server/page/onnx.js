@@ -74,6 +74,7 @@ export async function run(bundle, signature, inputs) {
     const embeddings = await embedded(embedder(), queries);
     return call("classify", { embeddings, ...known }, ["probabilities", "score"]);
   }
+  if (signature === "embed") return { embeddings: await embedded(embedder(), inputs.images) };
   if (folder.files.includes("classifier")) return call("classifier", inputs, ["probabilities", "score"]);
   return run(bundle, "classify", { queries: inputs.images, ...await state() });
 }
@@ -125,4 +126,9 @@ async function session(name) {
 /** What is known of the bundle's classes, tensors by name. */
 export async function state() {
   return decoded(folder.state, await (await fetched("state.bin")).arrayBuffer());
+}
+
+/** Small copies of pictures that the bundle was made of, tensors by name. */
+export async function thumbnails() {
+  return decoded(folder.thumbnails, await (await fetched("thumbnails.bin")).arrayBuffer());
 }

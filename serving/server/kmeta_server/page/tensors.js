@@ -3,7 +3,7 @@
  * A tensor is `{datatype, shape, data}`, its data a typed array, or a list of texts.
  */
 
-const KINDS = { FP32: Float32Array, INT64: BigInt64Array };
+const KINDS = { FP32: Float32Array, INT64: BigInt64Array, UINT8: Uint8Array };
 export const LENGTH = "Inference-Header-Content-Length";
 
 export const floats = (data, shape) => ({ datatype: "FP32", shape, data });
