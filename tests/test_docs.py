@@ -16,6 +16,7 @@ from kmeta_edge.cli import main as edge_main
 
 import kmeta
 from kmeta.cli.main import main, make_parser
+from kmeta.runs.cluster import is_chief
 
 ROOT = Path(__file__).parents[1]
 EDGE = ROOT / "serving" / "edge" / "README.md"
@@ -96,6 +97,13 @@ def test_the_page_is_so(page, demo, tmp_path, monkeypatch, capsys):
 
 def run(line):
     """Run a command of `kmeta` in this process, or see that it can be read."""
+    if line.startswith("TF_CONFIG="):  # tests/runs/test_distributed.py runs two processes
+        config, command, *words = shlex.split(line.removesuffix("&"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(*config.split("=", 1))
+            assert is_chief("multi-worker") in (True, False)
+        assert command == "kmeta" and callable(make_parser().parse_args(words).command)
+        return
     if line.startswith("kmeta-edge "):
         assert (
             edge_main(

@@ -25,6 +25,7 @@ from kmeta.cli import (
 from kmeta.cli.interrupts import interruptible
 from kmeta.cli.output import guarded
 from kmeta.cli.parsing import Parser
+from kmeta.runs.cluster import LOST, WorkerLostError
 from kmeta.version import __version__
 
 COMMANDS = (
@@ -66,7 +67,8 @@ def main(arguments=None):
     """Run a command line, by default that of the process.
 
     Returns the exit code: 0 for success, 1 where the work failed, or its output could not be
-    printed, 2 where an argument or a file is wrong, 130 after Ctrl-C. Leaves with `SystemExit`
+    printed, 2 where an argument or a file is wrong, 75 where another process of a distributed
+    training is lost, 130 after Ctrl-C. Leaves with `SystemExit`
     where the arguments cannot be read. With --debug exceptions are raised.
     """
     with guarded() as output:
@@ -101,6 +103,8 @@ def _run(parsed):
 def _described(error):
     """A line on an exception, and the exit code."""
     text = str(error) or type(error).__name__
+    if isinstance(error, WorkerLostError):
+        return f"error: {text}", LOST
     if isinstance(error, MemoryError):
         text = f"not enough memory ({text})"
     is_failure = isinstance(error, FAILED) or getattr(error, "errno", None) in OF_THE_MACHINE

@@ -17,6 +17,7 @@ from kmeta.edge.numbers import count, positive
 from kmeta.recipes import RECIPES, Recipe, get
 from kmeta.recipes.changes import changed
 from kmeta.recipes.learners import LEARNERS
+from kmeta.runs.cluster import DISTRIBUTE, LOST, is_chief
 
 OPTIONS = (
     *("learner", "data", "size", "channels", "invert", "rotations"),
@@ -117,6 +118,13 @@ def _add_training(group):
         "few small pictures at once, and the recipes of maml, reptile and metanet have it",
     )
     group.add_argument(
+        "--distribute",
+        choices=DISTRIBUTE,
+        help="train on all graphics cards of this machine (mirrored), or in all processes that the "
+        "variable TF_CONFIG names, each started by the same command (multi-worker); with the "
+        f"weights of one process. Where one is lost, the others end with exit code {LOST}",
+    )
+    group.add_argument(
         "--seed", type=seed, default=GIVEN_ONLY, metavar="N", help="of weights and training tasks"
     )
 
@@ -138,23 +146,30 @@ def run(arguments):
     from kmeta.runs.preparing import prepare
 
     recipe = resolve(arguments, Run(arguments.run))
-    train_and_report(prepare(recipe, arguments.run, arguments.data_dir, arguments.resume))
+    distribute = arguments.distribute
+    chief = is_chief(distribute)
+    prepared = prepare(recipe, arguments.run, arguments.data_dir, arguments.resume, chief)
+    train_and_report(prepared, distribute)
 
 
-def train_and_report(prepared):
+def train_and_report(prepared, distribute=None):
     """Train what `prepare` returned and print the outcome; after Ctrl-C, how to go on."""
     run_folder = prepared.run
     print(f"Training {summary(prepared.recipe)}\nin {run_folder.path}", flush=True)
+    if distribute == "multi-worker":
+        print("Waiting for all processes that TF_CONFIG names", flush=True)
     keep_freed_memory()
     import_keras()
     from kmeta.runs.training import train_prepared
 
     try:
         with interruptible(), progress_bars():
-            result = train_prepared(prepared)
+            result = train_prepared(prepared, distribute=distribute)
     except KeyboardInterrupt:
         print(f"\nContinue with: kmeta train --resume --run {run_folder.path}")
         raise
+    if result is None:  # the chief of the processes has it
+        return None
     print(f"Test: {outcome(result)}")
     if result["target"] is not None:
         print(f"Published: {100 * result['target']:.1f} % ({result['source']})")

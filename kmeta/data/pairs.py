@@ -94,7 +94,7 @@ class VerificationPairs(EpisodeStream):
 
     def draw_tasks(self, first: int) -> tuple[Pairs, np.ndarray]:
         """Return the element of pairs `first`, ..., `first + batch_size - 1`."""
-        draw = self.draw(first, self.batch_size)
+        draw = self.draw(first, self.tasks_per_step)
         images = np.stack(
             [
                 self._pictures(draw.first, draw.first_turn, draw.numbers[:, :NUMBERS]),

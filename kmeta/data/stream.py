@@ -1,5 +1,7 @@
 """What all sources of episodes share: numbered items, epochs, tf.data."""
 
+import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,17 +81,54 @@ class EpisodeStream(keras.utils.PyDataset):
         self.epoch += self._begun
         self._begun = False
 
-    def as_dataset(self) -> Any:
-        """Return one pass as `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.
+    def part(self, index: int, part: int, parts: int) -> tuple[Any, Any]:
+        """Return one of `parts` equal slices of item `index`'s tasks, the same as in the whole.
 
-        It has `steps` elements and gives those of the current `epoch` in every pass; it does not
-        count epochs itself.
+        So that several workers draw a step together, each its own tasks. `parts` divides
+        `tasks_per_step`.
+        """
+        own = copy.copy(self)
+        own.tasks_per_step = self.tasks_per_step // parts
+        return own.draw_tasks(self.first_task(index) + part * own.tasks_per_step)
+
+    def as_dataset(self, epochs: int | None = 1, part: int = 0, parts: int = 1) -> Any:
+        """Return `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.
+
+        For Keras' `fit` give `steps_per_epoch=steps` where there is more than one epoch. Every pass
+        begins at `epoch`, which it leaves as it is.
+
+        Args:
+            epochs: how many, one after another from the present `epoch` on. None: without end.
+            part, parts: of each step's tasks only those of worker number `part`, from 0 on, of
+                `parts` workers, as `tf.distribute.Strategy.distribute_datasets_from_function`
+                wants them.
+
+        Raises:
+            ValueError: if an argument is out of range, or `parts` does not divide `tasks_per_step`.
         """
         import tensorflow as tf
 
+        if epochs is not None:
+            whole_number("epochs", epochs)
+        whole_number("parts", parts)
+        whole_number("part", part, least=0, most=parts - 1)
+        if self.tasks_per_step % parts:
+            raise ValueError(
+                f"Argument `parts` must divide the tasks of a step, {self.tasks_per_step}. "
+                f"Received: parts={parts}"
+            )
+
+        def items():
+            stream = copy.copy(self)  # whose epoch moves on
+            for _ in itertools.count() if epochs is None else range(epochs):
+                for index in range(stream.steps):
+                    yield stream.part(index, part, parts)
+                stream.epoch += 1
+
         signature = tf.nest.map_structure(
-            lambda array: tf.TensorSpec(array.shape, array.dtype), self[0]
+            lambda array: tf.TensorSpec(array.shape, array.dtype), self.part(0, part, parts)
         )
-        data = tf.data.Dataset.from_generator(lambda: iter(self), output_signature=signature)
-        data = data.apply(tf.data.experimental.assert_cardinality(self.steps))
+        data = tf.data.Dataset.from_generator(items, output_signature=signature)
+        count = tf.data.INFINITE_CARDINALITY if epochs is None else epochs * self.steps
+        data = data.apply(tf.data.experimental.assert_cardinality(count))
         return data.prefetch(tf.data.AUTOTUNE)

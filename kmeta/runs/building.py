@@ -48,6 +48,14 @@ def make_optimizer(recipe):
     return kinds[recipe.optimizer](rate, global_clipnorm=recipe.clip_norm)
 
 
+def ready(learner, recipe, image_shape):
+    """Return the learner, built for images of a shape and compiled with the recipe's optimizer."""
+    learner.build(image_shape)
+    learner.compile(optimizer=make_optimizer(recipe))
+    learner.optimizer.build(learner.trainable_variables)
+    return learner
+
+
 def _head(recipe):
     if recipe.head_stddev is None:
         return keras.layers.Dense(recipe.train.way)

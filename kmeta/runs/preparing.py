@@ -23,14 +23,16 @@ class Prepared(NamedTuple):
     data: dict[str, Dataset] | None
 
 
-def prepare(recipe, path, data_dir=None, resume=False):
+def prepare(recipe, path, data_dir=None, resume=False, chief=True):
     """Return what a training of `recipe` in the folder `path` begins with.
 
+    chief: whether this process begins the run, if it is new; another may then have done so.
     Args, Raises: see `kmeta.runs.train`. A resumed run finds its data where they were.
     """
     run = Run(path)
     if not resume:
-        run.check_new()
+        if chief:
+            run.check_new()
         return Prepared(run, True, recipe, data_dir, load_data(recipe, data_dir))
     run.check_resumes(recipe)
     data_dir = data_dir or run.config["data_dir"]

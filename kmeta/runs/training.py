@@ -1,6 +1,8 @@
 """Train a recipe into a folder, and go on after an interruption as if there had been none."""
 
+import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import math
 import os
@@ -16,8 +18,9 @@ from kmeta.evaluation.score import evaluate
 from kmeta.ops import differentiation
 from kmeta.placing import replaced
 from kmeta.recipes.recipe import Recipe
-from kmeta.runs.building import make_learner, make_optimizer
+from kmeta.runs.building import make_learner, ready
 from kmeta.runs.checkpoint import Checkpoint
+from kmeta.runs.cluster import WorkerLostError, is_chief
 from kmeta.runs.data import make_episodes, make_training_data, sequence_labels
 from kmeta.runs.folder import locked, write_json
 from kmeta.runs.log import EpochLine, cut_log
@@ -31,7 +34,8 @@ def train(
     data_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     verbose: int | str = "auto",
-) -> dict[str, Any]:
+    distribute: str | None = None,
+) -> dict[str, Any] | None:
     """Train a recipe in the folder `path` and score it on its test episodes.
 
     A run that was stopped, by whatever means, is continued by `resume=True` from the end of the
@@ -43,14 +47,24 @@ def train(
         data_dir: where the recipe's data are; of a resumed run None means where they were.
         resume: continue the run in `path`. A finished one is left as it is.
         verbose: 0 for nothing, "auto" for progress bars on a terminal and lines elsewhere.
+        distribute: "mirrored" trains on all graphics cards of this machine, "multi-worker" in all
+            processes that the variable TF_CONFIG names, each called alike and with the same folder.
+            They end with the weights of one process, to the rounding of sums: batch normalisation
+            of a step's images is by those of all replicas, moving averages are averaged. The
+            chief alone writes, validates and tests. Call it before TensorFlow has computed
+            anything. Not for Reptile.
 
     Returns:
-        What `result.json` holds: accuracy, its 95 % interval, what was scored, and more.
+        What `result.json` holds: accuracy, its 95 % interval, what was scored, and more. None in
+        processes of "multi-worker" that are not the chief.
 
     Raises:
         FileExistsError: if there is something in `path` and `resume` is False.
         FileNotFoundError: if there is no run in `path` and `resume` is True.
-        ValueError: if the run there is one of another recipe or of other data, or is damaged.
+        ValueError: if the run there is one of another recipe or of other data, or is damaged, or
+            the replicas of `distribute` cannot train it.
+        kmeta.runs.cluster.WorkerLostError: if another process of the training is gone. Start all
+            again with `resume=True`.
         BlockingIOError: if another process is training in `path`.
         FloatingPointError: if the loss or a weight is no finite number any more.
 
@@ -63,25 +77,45 @@ def train(
     >>> result["episodes"], result["bn_mode"], result["manifest"]["dataset"]
     (2, 'running', 'glyphs-test')
     """
-    return train_prepared(prepare(recipe, path, data_dir, resume), verbose)
+    prepared = prepare(recipe, path, data_dir, resume, is_chief(distribute))
+    return train_prepared(prepared, verbose, distribute)
 
 
-def train_prepared(prepared, verbose="auto"):
+def train_prepared(prepared, verbose="auto", distribute=None):
     """Train what `kmeta.runs.preparing.prepare` returned; see `train`."""
     run, new, recipe, data_dir, data = prepared
     if data is None:  # a run that has finished
         return run.result
     if recipe.intra_op_threads:  # otherwise what the caller has set stays
         differentiation.set_intra_op_threads(recipe.intra_op_threads)
+    replicas = distribute and _replicas(distribute, recipe, data)
     learner = make_learner(recipe)  # before anything is written: it may refuse its options
+    if replicas and not replicas.chief:
+        replicas.help(learner, data[recipe.train.split])
+        return None
     run.path.mkdir(parents=True, exist_ok=True)
     with locked(run.path):
         if new:
             run.check_new()  # another process may have been quicker
-        return _train(run, recipe, learner, data_dir, data, verbose)
+        result = _train(run, recipe, learner, data_dir, data, verbose, replicas)
+    if replicas:
+        with contextlib.suppress(WorkerLostError):  # all is written
+            replicas.wait()
+    return result
 
 
-def _train(run, recipe, learner, data_dir, data, verbose):
+def _replicas(distribute, recipe, data):
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "Argument `distribute` needs Keras' backend tensorflow. "
+            f"Received: distribute={distribute!r} on {keras.backend.backend()}"
+        )
+    from kmeta.runs.distributed import Replicas
+
+    return Replicas(distribute, recipe, data)
+
+
+def _train(run, recipe, learner, data_dir, data, verbose, replicas=None):
     """Train the learner from where the run stands to its end; return its result."""
     _configure(run, recipe, data_dir, data)
     train_on = make_training_data(data[recipe.train.split], recipe)
@@ -91,14 +125,16 @@ def _train(run, recipe, learner, data_dir, data, verbose):
         for tasks in (recipe.val, recipe.test)
     )
 
-    learner.build(train_on.dataset.images.shape[1:])
-    learner.compile(optimizer=make_optimizer(recipe))
-    learner.optimizer.build(learner.trainable_variables)
+    ready(learner, recipe, train_on.dataset.images.shape[1:])
     checkpoint = Checkpoint(run.checkpoint_path)
     checkpoint.restore(learner)
     bars = verbose == "auto" and sys.stdout.isatty()
     lines = [EpochLine(recipe.epochs)] if verbose and not bars else []
-    _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, int(bars))
+    fit = functools.partial(replicas.fit, learner) if replicas else learner.fit
+    train_on.epoch = checkpoint.epochs_done
+    cut_log(run.log_path, checkpoint.epochs_done)
+    if replicas or checkpoint.epochs_done < recipe.epochs:  # replicas wait for the chief
+        _fit(run, recipe, fit, train_on, validate_on, checkpoint, lines, int(bars))
 
     checkpoint.use_best(learner)
     score = evaluate(learner, test_on, verbose=int(bars))
@@ -139,12 +175,8 @@ def versions():
     return found
 
 
-def _fit(run, recipe, learner, train_on, validate_on, checkpoint, lines, verbose):
-    train_on.epoch = checkpoint.epochs_done
-    cut_log(run.log_path, checkpoint.epochs_done)
-    if checkpoint.epochs_done >= recipe.epochs:
-        return
-    learner.fit(
+def _fit(run, recipe, fit, train_on, validate_on, checkpoint, lines, verbose):
+    fit(
         train_on,
         validation_data=validate_on,
         validation_freq=recipe.val_every,

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
+import kmeta
 from kmeta.data.sinusoid import SinusoidEpisodes
 from kmeta.data.stream import EpisodeStream
 
@@ -42,3 +44,48 @@ def test_streams_share_their_checks():
             kind(steps=-1)
         with pytest.raises(ValueError, match="`seed` must be an integer"):
             kind(seed=1.0)
+
+
+def test_a_data_set_counts_epochs():
+    stream = Numbers(tasks_per_step=2, steps=3)
+    stream.epoch = 1
+    data = stream.as_dataset(epochs=2)
+    numbers = [item.tolist() for item in data.as_numpy_iterator()]
+    assert numbers == [[6, 7], [8, 9], [10, 11], [12, 13], [14, 15], [16, 17]]
+    assert (data.cardinality(), stream.epoch) == (6, 1)
+    endless = stream.as_dataset(None)
+    assert endless.cardinality() == tf.data.INFINITE_CARDINALITY
+    *_, last = endless.take(7).as_numpy_iterator()
+    assert last.tolist() == [18, 19]
+
+
+def test_parts_of_a_data_set_are_the_whole_together():
+    stream = Numbers(tasks_per_step=6, steps=2)
+    parts = [list(stream.as_dataset(2, part, 3).as_numpy_iterator()) for part in range(3)]
+    whole = list(stream.as_dataset(2).as_numpy_iterator())
+    assert [np.concatenate(items).tolist() for items in zip(*parts, strict=True)] == [
+        item.tolist() for item in whole
+    ]
+
+
+def test_parts_of_pairs_and_tasks_are_those_of_the_whole():
+    dataset = kmeta.data.load("glyphs", "val")
+    for stream in (
+        kmeta.data.VerificationPairs(dataset, batch_size=4, steps=1, distortions=True),
+        kmeta.Episodes(dataset, query=1, tasks_per_step=2, steps=1, distortions=True),
+        kmeta.data.SequenceEpisodes(dataset, instances=2, tasks_per_step=2, steps=1),
+    ):
+        for index, whole in enumerate(tf.nest.flatten(stream[0])):
+            parts = [tf.nest.flatten(stream.part(0, part, 2))[index] for part in range(2)]
+            np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_what_a_data_set_cannot_be():
+    stream = Numbers(tasks_per_step=4)
+    for options, message in (
+        ({"epochs": 0}, "`epochs` must be a positive integer"),
+        ({"parts": 3}, "`parts` must divide the tasks of a step, 4. Received: parts=3"),
+        ({"part": 2, "parts": 2}, "`part` must be an integer from 0 to 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            stream.as_dataset(**options)

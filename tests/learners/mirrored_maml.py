@@ -1,5 +1,6 @@
-"""Prints weights and loss of one step of MAML on one device and on two, for test_maml.py."""
+"""Prints weights and losses of two epochs of MAML by one device and by two, for test_maml.py."""
 
+import contextlib
 import json
 
 import keras
@@ -7,27 +8,24 @@ import numpy as np
 import tensorflow as tf
 
 import kmeta
-from kmeta import Episode, Support
 
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-rng = np.random.default_rng(0)
-y = np.tile(np.eye(3, dtype="float32"), (4, 1, 1))
-x, query_x = rng.normal(size=(2, 4, 3, 5)).astype("float32")
-query_y = np.tile(np.arange(3), (4, 1)).astype("int32")
-data = tf.data.Dataset.from_tensor_slices((Episode(Support(x, y), query_x), query_y)).batch(4)
+images = np.random.default_rng(0).random((30, 4, 4, 1), dtype="float32")
+dataset = kmeta.data.from_arrays(images, np.arange(30) % 6)
 
 
-def step(devices):
-    with tf.distribute.MirroredStrategy(devices).scope():
+def epochs(devices):
+    episodes = kmeta.Episodes(dataset, way=3, query=2, tasks_per_step=4, steps=2)
+    alone = len(devices) == 1
+    with contextlib.nullcontext() if alone else tf.distribute.MirroredStrategy(devices).scope():
         keras.utils.set_random_seed(1)
-        learner = kmeta.MAML(keras.Sequential([keras.layers.Dense(3)]))
+        network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)])
+        learner = kmeta.MAML(network)
         learner.compile(keras.optimizers.SGD(1.0))
-        if len(devices) == 1:  # on more devices `fit`, outside the scope, builds it
-            learner.build((5,))
-    history = learner.fit(data, epochs=1, verbose=0).history
-    return [*learner.get_weights()[0].ravel().tolist(), *history["loss"]]
+    history = learner.fit(episodes, epochs=2, verbose=0).history
+    return [episodes.epoch, *learner.get_weights()[0].ravel().tolist(), *history["loss"]]
 
 
 for devices in (["CPU:0"], ["CPU:0", "CPU:1"]):
-    print(json.dumps(step(devices)))
+    print(json.dumps(epochs(devices)))

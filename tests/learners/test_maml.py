@@ -193,7 +193,7 @@ def test_queries_may_be_weighted():
 
 
 def test_replicas_share_the_step():
-    """Two replicas on half of the tasks each make the step of one on all of them."""
+    """Two replicas on half of the tasks each make the steps of one on all, epoch by epoch."""
     script = Path(__file__).with_name("mirrored_maml.py")
     *_, one, two = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, check=True

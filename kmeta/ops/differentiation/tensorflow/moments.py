@@ -10,7 +10,7 @@ import tensorflow as tf
 from kmeta.episode import Tensor
 from kmeta.ops.differentiation.replaced import Replaced
 
-_local = threading.local()  # `weights`: of rows, in this thread
+_local = threading.local()  # `weights` of rows, `of_replicas`: in this thread
 
 
 def _moments(x, axes, shift=None, keepdims=False, name=None):
@@ -19,17 +19,18 @@ def _moments(x, axes, shift=None, keepdims=False, name=None):
     dtype = x.dtype
     x = tf.cast(x, tf.float32) if dtype in (tf.float16, tf.bfloat16) else x
     weights = getattr(_local, "weights", None)
-    if weights is not None and 0 in axes and x.shape[0] == weights.shape[0]:
-        weights = tf.reshape(tf.cast(weights, x.dtype), [-1] + [1] * (len(x.shape) - 1))
-        others = [axis for axis in axes if axis != 0]
+    weighted = weights is not None and 0 in axes and x.shape[0] == weights.shape[0]
+    of_replicas = getattr(_local, "of_replicas", False) and 0 in axes
 
-        def average(x):
-            by_row = tf.reduce_mean(x, others, keepdims=True)
-            return tf.reduce_sum(by_row * weights, 0, keepdims=True)
-    else:
-
-        def average(x):
-            return tf.reduce_mean(x, axes, keepdims=True)
+    def average(x):
+        if weighted:
+            by_row = tf.reduce_mean(x, [axis for axis in axes if axis != 0], keepdims=True)
+            share = tf.reshape(tf.cast(weights, x.dtype), [-1] + [1] * (len(x.shape) - 1))
+            return tf.reduce_sum(by_row * share, 0, keepdims=True)
+        mean = tf.reduce_mean(x, axes, keepdims=True)
+        if of_replicas:
+            return tf.distribute.get_replica_context().all_reduce("mean", mean)
+        return mean
 
     mean = average(x)
     variance = average(tf.square(x - mean))
@@ -42,7 +43,7 @@ _replaced = Replaced(tf.nn, "moments", _moments)
 
 
 @contextlib.contextmanager
-def exact_moments(weights: Any = None) -> Iterator[None]:
+def exact_moments(weights: Any = None, of_replicas: bool = False) -> Iterator[None]:
     """Inside, second derivatives through `tf.nn.moments` and `keras.ops.moments` are exact.
 
     TensorFlow computes the variance with `stop_gradient(mean)`. Values and first derivatives are
@@ -54,6 +55,8 @@ def exact_moments(weights: Any = None) -> Iterator[None]:
     Args:
         weights: `[rows]` that sum to 1, for moments over the rows of tensors `[rows, ...]`, so that
             padding need not count. None: all rows are equal.
+        of_replicas: moments over rows are of those of all replicas of a `tf.distribute` strategy,
+            each of which has as many; without weights.
 
     Example:
         >>> with exact_moments():
@@ -63,12 +66,14 @@ def exact_moments(weights: Any = None) -> Iterator[None]:
         >>> inside_exact_moments()
         False
     """
-    outside, _local.weights = getattr(_local, "weights", None), weights
+    outside = dict(vars(_local))
+    _local.weights, _local.of_replicas = weights, of_replicas
     try:
         with _replaced:
             yield
     finally:
-        _local.weights = outside
+        vars(_local).clear()
+        vars(_local).update(outside)
 
 
 def inside_exact_moments() -> bool:
