@@ -53,7 +53,7 @@ def _learner(arguments):
     import_keras()
     from kmeta.evaluation.one_shot_runs import omniglot_one_shot
     from kmeta.runs.loading import load
-    from kmeta.runs.training import versions
+    from kmeta.runs.machines import versions
 
     learner = load(folder.path)
     if hasattr(arguments, "bn_mode"):

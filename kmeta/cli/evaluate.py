@@ -96,7 +96,8 @@ def _evaluate(arguments):
     import_keras()
     from kmeta.evaluation.score import evaluate
     from kmeta.runs.loading import load
-    from kmeta.runs.training import score_record, versions
+    from kmeta.runs.machines import versions
+    from kmeta.runs.training import score_record
 
     learner = load(run_folder.path)
     episodes = make_episodes(dataset, tasks, recipe.rotations, sequence_labels(recipe))

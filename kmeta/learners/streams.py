@@ -42,7 +42,9 @@ def at_epoch(episodes: Any, callbacks: Any, epoch: int | None = None) -> Any:
     if not hasattr(episodes, "epoch"):
         return callbacks
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.callbacks.append(SameEpoch(episodes, epoch))
+        # that of a validation before, inside the same `fit`, goes
+        own = [c for c in callbacks.callbacks if getattr(c, "episodes", None) is not episodes]
+        callbacks.callbacks[:] = [*own, SameEpoch(episodes, epoch)]
         return callbacks
     return [*keras.tree.flatten(callbacks or []), SameEpoch(episodes, epoch)]
 

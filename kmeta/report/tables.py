@@ -89,5 +89,6 @@ def identity_table(config, result):
         rows.append(("test tasks", tag("code", result["manifest"]["episodes_sha256"])))
     rows.append(("image shape", " x ".join(map(str, config["image_shape"]))))
     rows.append(("data folder", config["data_dir"] or "none"))
-    versions = table([*config["versions"].items()], caption="Versions at the start of the run")
+    first = config["machines"][0] if config["machines"] else {}
+    versions = table([*first.items()], caption="Versions and hardware at the start of the run")
     return section("Data, tasks, versions", table(rows, caption="Hashes are SHA-256"), versions)

@@ -66,8 +66,12 @@ class Run:
             mapping("recipe", config.get("recipe"))
             if config.setdefault("data_dir", None) is not None:
                 text("data_dir", config["data_dir"])
-            for name in ("data_sha256", "versions"):
-                for value in mapping(name, config.setdefault(name, {})).values():
+            machines = config.setdefault("machines", [])
+            if not isinstance(machines, list):
+                raise ValueError(f"Argument `machines` must be a list. Received: {machines!r}")
+            parts = [("data_sha256", config.setdefault("data_sha256", {}))]
+            for name, values in (*parts, *(("machines", one) for one in machines)):
+                for value in mapping(name, values).values():
                     text(name, value)
             shape = config.get("image_shape")
             if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):

@@ -4,8 +4,6 @@ What `results/NAME/` holds is enough to score the learner again, on the very sam
 """
 
 import hashlib
-import os
-import platform
 import shutil
 import tempfile
 from dataclasses import asdict
@@ -14,7 +12,6 @@ from pathlib import Path
 from kmeta import weights
 from kmeta.evaluation.one_shot_runs import omniglot_one_shot
 from kmeta.evaluation.score import evaluate
-from kmeta.ops import differentiation
 from kmeta.placing import replaced
 from kmeta.recipes.recipe import Recipe, Tasks
 from kmeta.recipes.reproductions import ONE_SHOT_RUNS, Setting
@@ -24,8 +21,9 @@ from kmeta.runs.data import load_split, make_episodes, sequence_labels
 from kmeta.runs.folder import Run, check_loadable, write_json
 from kmeta.runs.loading import load
 from kmeta.runs.log import cut_log
+from kmeta.runs.machines import machine
 from kmeta.runs.results_table import label, read_result, shown
-from kmeta.runs.training import score_record, train, versions
+from kmeta.runs.training import score_record, train
 
 FEW = 100  # tasks of a quick check
 SCORES = ("accuracy", "interval", "instances", "errors", "manifest", "runs_sha256")
@@ -34,7 +32,7 @@ SCORES = ("accuracy", "interval", "instances", "errors", "manifest", "runs_sha25
 class Result:
     """The folder of a reproduced training.
 
-    - `result.json`: recipe, steps, hours, hardware, versions, hashes, and all scores;
+    - `result.json`: recipe, steps, hours, machines, versions, hashes, and all scores;
     - `log.csv`: one line an epoch;
     - `learner.keras`: the learner without its optimizer, unless it comes with the package;
     - `run/`: of a training that has not ended, all that continues it.
@@ -140,8 +138,7 @@ def _scored(reproduction, learner, made, state, result, data_dir, verbose):
         "seed_of": reproduction.seed_of,
         "recipe": recipe.to_dict(),
         **made,
-        "hardware": hardware(),
-        "versions": versions(),
+        "scored_on": machine(),
         "scores": scores,
     }
     write_json(result.result_path, record)
@@ -215,21 +212,6 @@ def antialias(recipe):
     return recipe.data_options.get("antialias", False)
 
 
-def hardware():
-    """Return the processor, its cores and the graphics cards of this machine."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        processor = next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        processor = platform.processor()
-    return {
-        "machine": platform.machine(),
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "gpus": differentiation.gpus(),
-    }
-
-
 def sha256(path):
     """The SHA-256 of a file, in hexadecimal digits."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
@@ -267,6 +249,7 @@ def _so_far(run, recipe):
             "of": recipe.epochs * recipe.train.steps,
         },
         "hours": round(checkpoint.seconds / 3600, 2),
+        "machines": run.config["machines"],
         "data_sha256": run.config["data_sha256"],
     }
     return learner.with_options(), made
@@ -285,6 +268,7 @@ def _packaged(reproduction):
         "best_epoch": None,
         "steps": {"made": steps, "of": recipe.epochs * recipe.train.steps},
         "hours": round(about["result"]["seconds"] / 3600, 2),
+        "machines": [],
         "data_sha256": {recipe.test.split: about["result"]["manifest"]["data_sha256"]},
         "learner_sha256": about["sha256"],
     }

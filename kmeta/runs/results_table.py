@@ -9,7 +9,7 @@ from kmeta.runs.folder import read_json
 
 BEGIN = {"<!-- results -->": "main", "<!-- results: every setting -->": "every"}
 END = "<!-- end of results -->"
-HEAD = ("System", "Setting", "Split", "Statistics", "Paper", "Reached", "Steps", "Hours")
+HEAD = ("System", "Setting", "Split", "Statistics", "Paper", "Reached", "Steps", "Hours", "On")
 INSTANCES = (2, 10)  # of a sequence, that the table of systems shows
 NOT_YET = "not trained yet"
 RUNS = "official one-shot runs"
@@ -116,6 +116,7 @@ def _row(name, record, kept, instances=None):
         reached,
         steps,
         f"{record['hours']:.1f}",
+        _machines(record),
     ]
 
 
@@ -156,7 +157,14 @@ def _absent(reproduction):
         NOT_YET,
         f"0 of {recipe.epochs * recipe.train.steps:,}",
         "",
+        "",
     ]
+
+
+def _machines(record):
+    """Where it was trained, in a few words: one after the other."""
+    names = [machine["hardware"].split(",")[0] for machine in record["machines"]]
+    return ", then ".join(dict.fromkeys(names))
 
 
 def _numbers(kept, instances):

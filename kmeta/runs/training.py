@@ -3,10 +3,8 @@
 import contextlib
 import dataclasses
 import functools
-import importlib.metadata
 import math
 import os
-import platform
 import sys
 import warnings
 from pathlib import Path
@@ -24,8 +22,8 @@ from kmeta.runs.cluster import WorkerLostError, is_chief
 from kmeta.runs.data import make_episodes, make_training_data, sequence_labels
 from kmeta.runs.folder import locked, write_json
 from kmeta.runs.log import EpochLine, cut_log
+from kmeta.runs.machines import machine, versions
 from kmeta.runs.preparing import prepare
-from kmeta.version import __version__
 
 
 def train(
@@ -133,7 +131,10 @@ def _train(run, recipe, learner, data_dir, data, verbose, replicas=None):
     fit = functools.partial(replicas.fit, learner) if replicas else learner.fit
     train_on.epoch = checkpoint.epochs_done
     cut_log(run.log_path, checkpoint.epochs_done)
-    if replicas or checkpoint.epochs_done < recipe.epochs:  # replicas wait for the chief
+    going_on = checkpoint.epochs_done < recipe.epochs
+    if going_on:
+        _note_machine(run)
+    if replicas or going_on:  # replicas wait for the chief
         _fit(run, recipe, fit, train_on, validate_on, checkpoint, lines, int(bars))
 
     checkpoint.use_best(learner)
@@ -161,18 +162,6 @@ def score_record(score):
     if not math.isfinite(score.interval):
         record["interval"] = None
     return record
-
-
-def versions():
-    """Return the versions that a result depends on."""
-    names = ("keras", keras.backend.backend(), "numpy")
-    found = {"kmeta": __version__, "python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:  # TensorFlow has other distributions too
-            found[name] = __import__(name).__version__
-    return found
 
 
 def _fit(run, recipe, fit, train_on, validate_on, checkpoint, lines, verbose):
@@ -209,15 +198,23 @@ def _configure(run, recipe, data_dir, data):
             "data_dir": None if data_dir is None else str(Path(data_dir).resolve()),
             "data_sha256": data,
             "image_shape": list(image_shape),
-            "versions": versions(),
+            "machines": [machine()],
         }
         write_json(run.config_path, config)
         return
     if run.config["data_sha256"] != data:
         raise ValueError(f"Cannot resume {run.path}: its data have changed since it was started")
-    if run.config["versions"] != versions():
+
+
+def _note_machine(run):
+    """Add this machine to those in `config.json`, if the last one there is another."""
+    config, here = run.config, machine()
+    before = config["machines"][-1] if config["machines"] else here
+    if {**before, "hardware": here["hardware"]} != here:
         warnings.warn(
-            f"Resuming {run.path} under other library versions than it was started with, so that "
-            f"weights may differ in the last digits: {run.config['versions']}, now {versions()}",
-            stacklevel=3,
+            f"Resuming {run.path} under other library versions than it was trained with, so that "
+            f"weights may differ in the last digits: {before}, now {here}",
+            stacklevel=4,
         )
+    if before != here:
+        write_json(run.config_path, {**config, "machines": [*config["machines"], here]})

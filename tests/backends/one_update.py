@@ -4,6 +4,7 @@ As a program, `one_update.py FOLDER LEARNER...`, without TensorFlow: saves that 
 learners themselves.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import numpy as np
 from keras import ops
 from specimens import SIZE, SPECIMENS, WAY
 
+import kmeta.runs
 from kmeta import Episode, Support
+from kmeta.runs.checkpoint import Checkpoint
 
 
 def tasks(count=3, shot=2, query=3):
@@ -68,6 +71,33 @@ def refuses_bad_pixels(learner):
     return False
 
 
+def glyph_recipe():
+    """A small training of three epochs, validated and scored as those of papers."""
+    few = {"way": 3, "shot": 1, "query": 2, "tasks_per_step": 2, "steps": 3}
+    return kmeta.recipes.Recipe(
+        data="glyphs",
+        network={"filters": 4},
+        train=kmeta.recipes.Tasks("train", **few),
+        val=kmeta.recipes.Tasks("val", **few),
+        test=kmeta.recipes.Tasks("test", **few),
+        epochs=3,
+    )
+
+
+def train_two_epochs(path):
+    """Train by the recipe until somebody presses Ctrl-C in the third epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        started(self, epoch, logs)
+
+    started = Checkpoint.on_epoch_begin
+    Checkpoint.on_epoch_begin = on_epoch_begin
+    with contextlib.suppress(KeyboardInterrupt):
+        kmeta.runs.train(glyph_recipe(), path, verbose=0)
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     for name in sys.argv[2:]:
@@ -75,4 +105,5 @@ if __name__ == "__main__":
         np.savez(folder / f"{name}.npz", **found)
         learner.save(folder / f"{name}.keras")
     assert refuses_bad_pixels(learner)
+    train_two_epochs(folder / "run")
     assert "tensorflow" not in sys.modules

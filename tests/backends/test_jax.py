@@ -8,11 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from backends.one_update import one_update, tasks
+from backends.one_update import glyph_recipe, one_update, tasks
 from keras import ops
 from specimens import SPECIMENS
 
-import kmeta
+import kmeta.runs
 
 pytest.importorskip("jax", reason="jax is not installed: pip install kmeta[jax]")
 TESTS = Path(__file__).parents[1]
@@ -89,3 +89,13 @@ def test_a_learner_trained_quick_is_exported_here(quick, tmp_path):
     )
     classifier = learner.adapt(episode.support.x[0], episode.support.y[0].argmax(-1))
     assert kmeta.export(classifier, tmp_path / "bundle").onnx_difference < 1e-5
+
+
+def test_a_run_begun_there_goes_on_here(quick):
+    run = kmeta.runs.Run(quick / "run")
+    there = run.log_path.read_text()
+    assert there.count("\n") == 3  # a head, and two epochs
+    with pytest.warns(UserWarning, match="other library versions"):
+        kmeta.runs.train(glyph_recipe(), run.path, resume=True, verbose=0)
+    assert ["jax" in machine for machine in run.config["machines"]] == [True, False]
+    assert run.log_path.read_text().startswith(there + "2,")

@@ -93,7 +93,7 @@ def test_the_page_has_result_settings_and_hashes(matching, page):
         assert text[text.index(f"data, {split}") + 1] == sha
     assert text[text.index("train.way") + 1] == "2"
     assert text[text.index("learner_options.scale") + 1] == "10.0"
-    assert text[text.index("keras") + 1] == config["versions"]["keras"]
+    assert text[text.index("keras") + 1] == config["machines"][0]["keras"]
     assert text[text.index("weights kept") + 1] == f"those of epoch {result['best_epoch']}"
     names = [name for name, _ in read.elements]
     assert names.count("h1") == names.count("main") == 1

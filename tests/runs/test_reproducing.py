@@ -52,8 +52,10 @@ def test_a_result_holds_what_identifies_it(kept, pictures):
     assert (kept / "result" / "log.csv").read_bytes() == (kept / "run" / "log.csv").read_bytes()
     assert Recipe.from_dict(record["recipe"]) == made_up(pictures).recipe
     assert record["steps"] == {"made": 6, "of": 6}
-    assert record["hours"] >= 0 and record["hardware"]["cores"] >= 1
-    assert set(record["versions"]) == {"kmeta", "python", "keras", "tensorflow", "numpy"}
+    assert record["hours"] >= 0 and record["machines"] == [record["scored_on"]]
+    assert set(record["scored_on"]) == {
+        *("kmeta", "python", "keras", "tensorflow", "numpy", "hardware")
+    }
     assert set(record["data_sha256"]) == {"train", "test"}
 
 

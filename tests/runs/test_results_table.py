@@ -37,6 +37,7 @@ def made_up(of=NAME, accuracy=0.98765, made=15000, **changes):
     ]
     steps = {"made": made, "of": 15000}
     base = {"name": of, "seed_of": one.seed_of, "recipe": one.recipe.to_dict(), "hours": 1.26}
+    base["machines"] = [{"hardware": "A card"}, {"hardware": "CPU, 2 x made up"}]
     return {**base, "steps": steps, "scores": scores, **changes}
 
 
@@ -82,11 +83,13 @@ def test_a_row_says_what_was_reached_and_by_how_many_steps():
     records[f"{NAME}-seed2"] = made_up(f"{NAME}-seed2", 0.98)
     lines = table(records)
     start = f"| `{NAME}` | 5-way 1-shot | trainval / test | running | 98.8 |"
-    assert f"{start} 98.77 ± 0.12 (seed 2: 98.00 ± 0.12) | 15,000 | 1.3 |" in lines
+    assert (
+        f"{start} 98.77 ± 0.12 (seed 2: 98.00 ± 0.12) | 15,000 | 1.3 | A card, then CPU |" in lines
+    )
     assert len(lines) == 3 and "seed2" not in lines[2]
     lines = table(records, every=True)
     absent = "`maml-omniglot-5way-1shot` | 5-way 1-shot | random-trainval / random-test | batch"
-    assert f"| {absent} | 98.7 | not trained yet | 0 of 60,000 |  |" in lines
+    assert f"| {absent} | 98.7 | not trained yet | 0 of 60,000 |  |  |" in lines
     mann = next(line for line in lines if line.startswith("| `mann-omniglot-5way`"))
     assert "instance 2 / 10" in mann and "| 82.8 / 98.1 | not trained yet |" in mann
     records[NAME] = made_up(NAME, made=9000)

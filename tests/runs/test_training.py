@@ -92,7 +92,8 @@ def test_a_run_holds_what_it_promises(finished, pictures):
     assert list((finished / "tensorboard").rglob("events*"))
     config = json.loads((finished / "config.json").read_text())
     assert Recipe.from_dict(config["recipe"]) == small(pictures)
-    assert set(config["versions"]) == {"kmeta", "python", "keras", "tensorflow", "numpy"}
+    (machine,) = config["machines"]
+    assert set(machine) == {"kmeta", "python", "keras", "tensorflow", "numpy", "hardware"}
     assert set(config["data_sha256"]) == {"train", "val", "test"}
 
 
@@ -292,7 +293,7 @@ def test_resuming_under_other_versions_warns(finished, pictures, tmp_path):
     path = tmp_path / "run"
     path.mkdir()
     config = json.loads((finished / "config.json").read_text())
-    config["versions"]["keras"] = "3.0"
+    config["machines"][0]["keras"] = "3.0"
     (path / "config.json").write_text(json.dumps(config))
     with pytest.warns(UserWarning, match="other library versions"):
         train(small(pictures, epochs=3), path, resume=True, verbose=0)
