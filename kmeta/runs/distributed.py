@@ -14,10 +14,9 @@ import tensorflow as tf
 from kmeta.learners.optimization.gradient_learner import GradientLearner
 from kmeta.ops.differentiation.tensorflow.moments import exact_moments
 from kmeta.runs.building import make_learner, ready
-from kmeta.runs.cluster import WorkerLostError, check, is_chief
+from kmeta.runs.cluster import check, is_chief
 from kmeta.runs.data import make_training_data
-
-LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
+from kmeta.runs.joining import joined, losses_told
 
 
 class Replicas:
@@ -31,16 +30,14 @@ class Replicas:
     Attribute `chief`: whether this process writes files; the others have all from it.
 
     Raises ValueError where the recipe cannot be trained so, WorkerLostError where the other
-    processes cannot be reached.
+    processes cannot be reached (they may take an hour to come), OSError where the own port is used.
     """
 
     def __init__(self, distribute, recipe, data):
         self.chief, self.recipe = is_chief(distribute), recipe
         hashes = {split: dataset.sha256 for split, dataset in data.items()}
         self.fingerprint = zlib.crc32(json.dumps([recipe.to_dict(), hashes]).encode())
-        kinds = tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy
-        with losses_told():
-            self.strategy = kinds[distribute == "multi-worker"]()
+        self.strategy = joined(distribute)
         check(recipe, self.strategy.num_replicas_in_sync)
 
     def help(self, learner, dataset):
@@ -187,18 +184,6 @@ def clip_together(optimizer, replicas):
         return apply(means, variables)
 
     optimizer.apply = apply_mean
-
-
-@contextlib.contextmanager
-def losses_told():
-    """Raise `WorkerLostError` in place of what TensorFlow raises where a process is gone."""
-    try:
-        yield
-    except LOST as error:
-        raise WorkerLostError(
-            "A process of the training is gone, and the others have ended too. Start all of them "
-            f"again with --resume ({type(error).__name__})"
-        ) from error
 
 
 def _assign(variables, values):

@@ -23,7 +23,7 @@ from kmeta.cli.main import main, make_parser
 from kmeta.recipes import Recipe, Tasks
 from kmeta.runs import Run, train
 from kmeta.runs.cluster import WorkerLostError, check, is_chief
-from kmeta.runs.distributed import losses_told
+from kmeta.runs.joining import joined, losses_told
 
 SCRIPT = Path(__file__).with_name("train_together.py")
 MAML = {"learner": "maml", "learner_options": {"bn_mode": "batch"}}
@@ -216,6 +216,19 @@ def test_a_lost_process_is_one_line_and_an_exit_code_of_its_own(tmp_path, monkey
     error = capsys.readouterr().err
     assert error.startswith("kmeta train: error: A process of the training is gone")
     assert error.count("\n") == 1
+
+
+def test_waiting_for_others_can_be_interrupted_and_a_used_port_is_told(monkeypatch):
+    def begin():
+        seen.append(signal.getsignal(signal.SIGINT))
+        raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
+
+    seen, before = [], signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", begin)
+    with pytest.raises(OSError, match="Could not start gRPC server.*port in TF_CONFIG in use"):
+        joined("multi-worker")
+    assert seen == [signal.SIG_DFL]
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_without_tf_config_the_command_says_so(tmp_path, monkeypatch, capsys):
