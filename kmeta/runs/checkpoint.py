@@ -124,11 +124,16 @@ def _assign(variables, values, path):
 
 def _check(variables, values, path):
     """Raise ValueError unless the values are of the variables' shapes and kinds, and finite."""
-    mine = [(tuple(variable.shape), np.dtype(variable.dtype).kind) for variable in variables]
-    if mine != [(value.shape, value.dtype.kind) for value in values]:
+    mine = [(tuple(variable.shape), _kind(variable.dtype)) for variable in variables]
+    if mine != [(value.shape, _kind(value.dtype)) for value in values]:
         raise ValueError(f"The checkpoint {path} is of a learner with other weights")
     if not all(np.all(np.isfinite(value)) for value in values):
         raise ValueError(f"The checkpoint {path} holds weights that are not finite")
+
+
+def _kind(dtype):
+    """The kind of numbers: seeds have a sign on TensorFlow and none on JAX."""
+    return np.dtype(dtype).kind.replace("u", "i")
 
 
 def _read(path):
