@@ -42,7 +42,8 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> Ridge:
     Scores of a query are `(x - m) W`, see `ridge_scores`. The form with a matrix of items by items
     is taken where there are fewer of them than features, else the same with features by features.
     Where their number is not known before a graph runs, which is so in exported ones, the inverse
-    comes from matrix products alone, see `newton_inverse`.
+    comes from matrix products alone, see `newton_inverse`, and all else is computed in float64:
+    runtimes sum in orders of their own, and answers shall not differ by that.
 
     Args:
         embedded: `[tasks, items, features]`, of any length.
@@ -64,11 +65,11 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> Ridge:
     ...
     """
     check_shapes(embedded=(embedded, "tasks items features"), labels=(labels, "tasks items way"))
-    given = backend.standardize_dtype(embedded.dtype)
-    dtype = "float64" if given == "float64" else "float32"
+    given, dtype = backend.standardize_dtype(embedded.dtype), _computed_in(embedded)
     x, mean, valid = centred(ops.cast(embedded, dtype), ops.cast(labels, dtype))
     y = ops.cast(labels, dtype)
-    y = valid * (y - ops.mean(y, axis=-1, keepdims=True))
+    share = ops.sum(y, axis=-1, keepdims=True) / ops.cast(ops.shape(y)[-1], dtype)
+    y = valid * (y - share)  # not a mean, which runtimes lack in float64
     count = ops.sum(valid, axis=1, keepdims=True)
     trace = ops.sum(ops.square(x), axis=(1, 2), keepdims=True)
     held_back = lam * trace / count + LEAST
@@ -77,8 +78,9 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> Ridge:
     if items is None:
         # eigenvalues of X X^T lie between 0 and its trace
         matrix = ops.matmul(x, turned) + held_back * ops.eye(ops.shape(x)[1], dtype=dtype)
-        inverse = newton_inverse(matrix, held_back, held_back + trace)
-        weights = ops.matmul(turned, ops.matmul(inverse, y))
+        narrow = (ops.cast(part, "float32") for part in (matrix, held_back, held_back + trace))
+        inverse = ops.cast(newton_inverse(*narrow), dtype)
+        weights = ops.matmul(turned, _solved(inverse, x, held_back, y))
     elif items < features:
         matrix = ops.matmul(x, turned) + held_back * ops.eye(items, dtype=dtype)
         inverse = ops.inv(matrix)
@@ -125,7 +127,10 @@ def ridge_scores(embedded: Tensor, mean: Tensor, weights: Tensor) -> Tensor:
         mean=(mean, "tasks features"),
         weights=(weights, "tasks features way"),
     )
-    return ops.matmul(unit_vectors(embedded) - ops.expand_dims(mean, 1), weights)
+    given, dtype = backend.standardize_dtype(embedded.dtype), _computed_in(weights)
+    embedded, mean, weights = (ops.cast(part, dtype) for part in (embedded, mean, weights))
+    scores = ops.matmul(unit_vectors(embedded) - ops.expand_dims(mean, 1), weights)
+    return ops.cast(scores, given)
 
 
 def ridge_variance(queries: Tensor, embedded: Tensor, labels: Tensor, found: Ridge) -> Tensor:
@@ -153,14 +158,38 @@ def ridge_variance(queries: Tensor, embedded: Tensor, labels: Tensor, found: Rid
         embedded=(embedded, "tasks items features"),
         labels=(labels, "tasks items way"),
     )
-    queries = unit_vectors(queries) - ops.expand_dims(found.mean, 1)
-    if found.inverse.shape[-1] == embedded.shape[-1]:
-        return ops.sum(ops.matmul(queries, found.inverse) * queries, axis=-1)
+    given, dtype = backend.standardize_dtype(queries.dtype), _computed_in(embedded)
+    queries, embedded, labels = (ops.cast(part, dtype) for part in (queries, embedded, labels))
+    mean, inverse, held_back = (
+        ops.cast(part, dtype) for part in (found.mean, found.inverse, found.held_back)
+    )
+    queries = unit_vectors(queries) - ops.expand_dims(mean, 1)
+    if inverse.shape[-1] == embedded.shape[-1]:
+        variance = ops.sum(ops.matmul(queries, inverse) * queries, axis=-1)
+        return ops.cast(variance, given)
     x, _, _ = centred(embedded, labels)
     products = ops.matmul(queries, ops.swapaxes(x, 1, 2))
-    known = ops.sum(ops.matmul(products, found.inverse) * products, axis=-1)
+    if embedded.shape[1] is None:
+        columns = ops.swapaxes(products, 1, 2)
+        solved = ops.swapaxes(_solved(inverse, x, held_back, columns), 1, 2)
+    else:
+        solved = ops.matmul(products, inverse)
+    known = ops.sum(solved * products, axis=-1)
     variance = ops.sum(ops.square(queries), axis=-1) - known
-    return variance / found.held_back[:, 0]
+    return ops.cast(variance / held_back[:, 0], given)
+
+
+def _computed_in(known: Tensor) -> str:
+    """The dtype: float64 where that is given, or in graphs for any number of items or classes."""
+    wide = None in known.shape[1:] or backend.standardize_dtype(known.dtype) == "float64"
+    return "float64" if wide else "float32"
+
+
+def _solved(inverse: Tensor, x: Tensor, held_back: Tensor, right: Tensor) -> Tensor:
+    """`(x x^T + h I)^-1 right`, of an inverse that is nearly that, with what it lacks made good."""
+    first = ops.matmul(inverse, right)
+    found = ops.matmul(x, ops.matmul(ops.swapaxes(x, 1, 2), first)) + held_back * first
+    return first + ops.matmul(inverse, right - found)
 
 
 def newton_inverse(matrix: Tensor, least: Tensor, largest: Tensor) -> Tensor:

@@ -62,6 +62,26 @@ def test_a_graph_that_does_not_know_the_number_of_items_computes_the_same():
         np.testing.assert_allclose(doubt[0], known, atol=1e-4, rtol=1e-3)
 
 
+def test_a_graph_for_any_number_of_items_rounds_little():
+    """As exported ones must, which other runtimes compute in other orders."""
+    rng = np.random.default_rng(0)
+    x, queries = (5 + rng.random((n, 400), "float32") for n in (120, 5))  # much alike
+    y = np.eye(3, dtype="float32")[np.arange(120) % 3]
+    sizes = ([1, None, 400], [1, None, None], [1, None, 400])
+
+    @tf.function(input_signature=[tf.TensorSpec(size) for size in sizes])
+    def logits(x, y, queries):
+        found = ridge_regression(x, y, 0.3)
+        doubt = ridge_variance(queries, x, y, found)[..., None]
+        return 16 * (ridge_scores(queries, found.mean, found.weights) - 0.18 * doubt)
+
+    expected = oracles.ridge_scores(x, y, queries, 0.3)
+    expected -= 0.18 * oracles.ridge_variances(x, queries, 0.3)[:, None]
+    found = logits(*(a[None] for a in (x, y, queries)))[0]
+    assert found.dtype == tf.float32
+    np.testing.assert_allclose(found, 16 * expected, atol=5e-6)
+
+
 @pytest.mark.parametrize("lam", [0.03, 0.3])
 @pytest.mark.parametrize(("items", "features"), [(4, 20), (6, 6), (30, 6)])
 def test_variances_are_those_of_the_gaussian_process(items, features, lam):
