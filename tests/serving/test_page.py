@@ -277,6 +277,12 @@ def test_dark_and_light(page, bundles, photos, tmp_path):
     np.testing.assert_allclose(probabilities(page, tmp_path)[0]["00.png"], row, atol=1e-4)
 
 
+def drawn(page):
+    """What stands in the field, a PNG file."""
+    text = page.evaluate("document.querySelector('#canvas').toDataURL()")
+    return base64.b64decode(text.partition(",")[2])
+
+
 def test_drawing(page, bundles, tmp_path):
     page.click("#drawing-open")
     canvas = page.locator("#canvas")
@@ -287,15 +293,43 @@ def test_drawing(page, bundles, tmp_path):
     page.mouse.move(box["x"] + 200, box["y"] + 100, steps=4)
     page.mouse.move(box["x"] + 90, box["y"] + 220, steps=4)
     page.mouse.up()
-    text = page.evaluate("document.querySelector('#canvas').toDataURL()")
-    drawn = base64.b64decode(text.partition(",")[2])
-    pixels = np.asarray(Image.open(io.BytesIO(drawn)).convert("L"))
+    data = drawn(page)
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
     is_light = FewShotClassifier.load(bundles["prototypical"]).light_background
     assert (pixels == (255 if is_light else 0)).mean() > 0.5 and np.ptp(pixels) == 255
     page.click("#drawing-use")
     expect(page.locator(ANSWERS)).to_have_count(1)
-    row = FewShotClassifier.load(bundles["prototypical"]).predict(picture(drawn, SHAPE)[None])[0]
+    row = FewShotClassifier.load(bundles["prototypical"]).predict(picture(data, SHAPE)[None])[0]
     np.testing.assert_allclose(probabilities(page, tmp_path)[0]["drawing 1.png"], row, atol=1e-4)
+
+
+def test_drawing_by_keys(page, bundles, tmp_path):
+    """Without a pointer: a line to the right from the middle, the pen lifted, one further down."""
+    page.locator("#drawing-open").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#canvas")).to_be_visible()
+    page.keyboard.press("Tab")
+    while not page.evaluate("document.activeElement.id === 'canvas'"):
+        page.keyboard.press("Tab")
+    expect(page.locator("#pen")).to_be_visible()
+    steps = ("Space", "Shift+ArrowRight", "ArrowRight", "Space", *["ArrowDown"] * 4, "Space")
+    for key in steps:
+        page.keyboard.press(key)
+    expect(page.locator("#status")).to_have_text("Pen down: arrow keys draw.")
+    page.keyboard.press("Shift+ArrowLeft")
+    pixels = np.asarray(Image.open(io.BytesIO(drawn(page))).convert("L"))
+    is_light = FewShotClassifier.load(bundles["prototypical"]).light_background
+    inked = pixels < 128 if is_light else pixels > 128
+    assert inked[140, 140:190].all() and not inked[160, 140:210].any()  # 50 pixels are five steps
+    assert inked[180, 150:190].all() and not inked[:, :125].any()
+    expected = FewShotClassifier.load(bundles["prototypical"]).predict(
+        picture(drawn(page), SHAPE)[None]
+    )[0]
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # "Use the drawing"
+    expect(page.locator(ANSWERS)).to_have_count(1)
+    found = probabilities(page, tmp_path)[0]["drawing 1.png"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_webcam(page):
@@ -435,17 +469,21 @@ def test_no_serious_fault_of_accessibility(chromium, server, photos, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     address, size = f"http://{server.address}/", {"width": 360, "height": 740}
     with visited(chromium, address, color_scheme=scheme, viewport=size) as page:
+        choose(page, "prototypical")
         tell(page, sorted(photos.iterdir())[:2])
+        shown_nearest(page)
         page.fill("#class-name", "dog")
         page.set_input_files("#files", [photos / "03.webp"])
         expect(page.locator(CLASSES)).to_have_count(4)
         page.click("#drawing-open")
         page.click("#camera-open")
         expect(page.locator("#video")).to_be_visible()
-        found = axe.run(page).response["violations"]
-        assert [x["id"] for x in found if x["impact"] in ("serious", "critical")] == [], found
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= size["width"]  # a phone needs no scrolling aside
+        for width in (size["width"], 1280):
+            page.set_viewport_size({"width": width, "height": 740})
+            found = axe.run(page).response["violations"]
+            assert [x["id"] for x in found if x["impact"] in ("serious", "critical")] == [], found
 
 
 def test_by_keyboard_alone(page, photos):

@@ -1,12 +1,18 @@
-/** A field to draw in. */
+/** A field to draw in, by mouse, pen or finger, or by keys. */
 
 const PEN = 1 / 14; // of the field's side
+const STEP = 1 / 28; // by which an arrow key moves the pen, of the field's side
+const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class Drawing {
-  constructor(canvas) {
+  /** `mark` is an element that shows where the pen is; `say` says what it does. */
+  constructor(canvas, mark, say) {
     this.canvas = canvas;
+    this.mark = mark;
+    this.say = say;
     this.pen = canvas.getContext("2d");
     this.clear(true);
+    canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
       this.last = this.#place(event);
@@ -27,6 +33,39 @@ export class Drawing {
     this.pen.lineWidth = width * PEN;
     this.pen.lineCap = this.pen.lineJoin = "round";
     this.last = null;
+    this.at = [width / 2, height / 2]; // of the pen that keys move
+    this.#lift(true);
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    if (event.key === " ") {
+      this.#lift(!this.isUp);
+      if (!this.isUp) this.#line(this.last = this.at);
+      this.say(this.isUp ? "Pen up." : "Pen down: arrow keys draw.");
+    } else if (event.key in KEYS) this.#move(KEYS[event.key], event.shiftKey ? 4 : 1);
+    else return;
+    event.preventDefault();
+  }
+
+  #move(by, steps) {
+    const { width, height } = this.canvas;
+    const to = [width, height].map((side, axis) => (
+      Math.min(side, Math.max(0, this.at[axis] + steps * by[axis] * side * STEP))));
+    if (!this.isUp) {
+      this.last = this.at;
+      this.#line(to);
+    }
+    this.at = to;
+    this.#lift(this.isUp);
+  }
+
+  /** Raise or lower the pen that keys move, and show where it is. */
+  #lift(isUp) {
+    this.isUp = isUp;
+    this.mark.classList.toggle("down", !isUp);
+    this.mark.style.left = `${(100 * this.at[0]) / this.canvas.width}%`;
+    this.mark.style.top = `${(100 * this.at[1]) / this.canvas.height}%`;
   }
 
   #place(event) {

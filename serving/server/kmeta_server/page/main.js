@@ -11,7 +11,8 @@ import { row } from "./panel.js";
 import * as store from "./store.js";
 
 const AT_ONCE = 16; // images of one request
-const camera = new Camera(byId("video")), drawing = new Drawing(byId("canvas"));
+const say = (text) => { byId("status").textContent = text; };
+const camera = new Camera(byId("video")), drawing = new Drawing(byId("canvas"), byId("pen"), say);
 let limits, bundle, classes, nearest, items = [], counted = 0, changes = 0;
 let work = Promise.resolve();
 
@@ -30,8 +31,6 @@ function complain(text) {
   byId("error").textContent = text;
   byId("error").hidden = false;
 }
-
-const say = (text) => { byId("status").textContent = text; };
 
 const isTeaching = () => document.querySelector("[name=purpose]:checked").value === "teach";
 
