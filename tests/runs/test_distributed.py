@@ -77,12 +77,16 @@ def pair(recipe, path, **options):
 
 
 def ended(*processes):
-    """What the processes printed last, when they have ended well."""
+    """What the processes printed last, when they have ended well; none is left behind."""
     found = []
-    for process in processes:
-        printed, errors = process.communicate(timeout=500)
-        assert process.returncode == 0, errors
-        found.append(json.loads(printed.splitlines()[-1]))
+    try:
+        for process in processes:
+            printed, errors = process.communicate(timeout=900)
+            assert process.returncode == 0, errors
+            found.append(json.loads(printed.splitlines()[-1]))
+    finally:
+        for process in processes:
+            process.kill()
     return found
 
 
