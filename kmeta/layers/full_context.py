@@ -29,7 +29,7 @@ class SupportContext(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         self.lstm = keras.layers.Bidirectional(
-            keras.layers.LSTM(input_shape[-1], return_sequences=True),
+            keras.layers.LSTM(input_shape[-1], return_sequences=True, dtype=self.dtype_policy),
             merge_mode="sum",
             dtype=self.dtype_policy,
             name="lstm",
