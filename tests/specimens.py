@@ -1,7 +1,10 @@
-"""One small specimen of every public learner, for the tests of the common contract."""
+"""The table of learners in tests: a small specimen of every public one, for the common contract,
+and metric ones of any width, for pictures of 28 x 28, which devices teach further classes.
+"""
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import keras
 import numpy as np
@@ -80,14 +83,22 @@ def _memory(cell):
     return kmeta.MemoryAugmentedNetwork(embedding, WAY, cell)
 
 
+METRIC = {  # each is made with a number of filters
+    "prototypical": lambda filters: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(filters)),
+    "siamese": lambda filters: kmeta.SiameseNetwork(kmeta.layers.Conv4(filters)),
+    "matching": lambda filters: kmeta.MatchingNetwork(kmeta.layers.Conv4(filters), scale=10.0),
+    "full context": lambda filters: kmeta.MatchingNetwork(
+        kmeta.layers.Conv4(filters), kmeta.layers.Conv4(filters), full_context=True, scale=10.0
+    ),
+    "relation": lambda filters: kmeta.RelationNetwork(
+        kmeta.layers.RelationEmbedding(filters), kmeta.layers.RelationModule(filters)
+    ),
+}
 SPECIMENS = {
-    "PrototypicalNetwork": Specimen(lambda: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(4))),
-    "MatchingNetwork": Specimen(lambda: kmeta.MatchingNetwork(kmeta.layers.Conv4(4), scale=10.0)),
+    "PrototypicalNetwork": Specimen(partial(METRIC["prototypical"], 4)),
+    "MatchingNetwork": Specimen(partial(METRIC["matching"], 4)),
     "MatchingNetwork with full context": Specimen(
-        lambda: kmeta.MatchingNetwork(
-            kmeta.layers.Conv4(8), kmeta.layers.Conv4(8), full_context=True, scale=10.0
-        ),
-        sequence=True,
+        partial(METRIC["full context"], 8), sequence=True
     ),
     "R2D2": Specimen(lambda: kmeta.R2D2(kmeta.layers.Conv4(4))),
     "RelationNetwork": Specimen(
@@ -95,7 +106,7 @@ SPECIMENS = {
             keras.layers.Conv2D(3, 3, strides=4, activation="relu"), kmeta.layers.RelationModule(4)
         )
     ),
-    "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(4))),
+    "SiameseNetwork": Specimen(partial(METRIC["siamese"], 4)),
     "MemoryAugmentedNetwork": Specimen(
         lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2, scale=20.0)),
         renumber=renumber_labels,

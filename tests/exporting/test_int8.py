@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from specimens import METRIC
 
 import kmeta
 from kmeta.exporting import (
@@ -281,22 +282,12 @@ def test_options_of_int8_count(float_files, characters, halves, tmp_path, unprov
         assert f"weights in {7 if reduced else 8} bits" in str(found)
 
 
-LEARNERS = {
-    "siamese": lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(8)),
-    "matching": lambda: kmeta.MatchingNetwork(kmeta.layers.Conv4(8), scale=10.0),
-    "full context": lambda: kmeta.MatchingNetwork(
-        kmeta.layers.Conv4(8), kmeta.layers.Conv4(8), full_context=True, scale=10.0
-    ),
-    "relation": lambda: kmeta.RelationNetwork(
-        kmeta.layers.RelationEmbedding(8), kmeta.layers.RelationModule(8)
-    ),
-    "dense": lambda: kmeta.PrototypicalNetwork(
-        keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(24, activation="relu")])
+LEARNERS = METRIC | {
+    "dense": lambda filters: kmeta.PrototypicalNetwork(
+        keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3 * filters, "relu")])
     ),
 }
-
-
-SLOW = ("matching", "relation")
+SLOW = ("matching", "prototypical", "relation")  # as the others, or the bundle above
 
 
 @pytest.mark.parametrize(
@@ -304,7 +295,7 @@ SLOW = ("matching", "relation")
 )
 def test_other_learners(name, characters, halves, tmp_path, unproved):
     keras.utils.set_random_seed(1)
-    classifier = LEARNERS[name]().adapt(characters.images[:80:20], np.arange(4))
+    classifier = LEARNERS[name](8).adapt(characters.images[:80:20], np.arange(4))
     folder = write_float(classifier, tmp_path / "folder")
     found = int8.apply(Int8(halves[0], halves[1], max_drop=3), folder)
     assert abs(found.drop) <= 3

@@ -8,23 +8,11 @@ import numpy as np
 import onnxruntime
 import pytest
 import tensorflow as tf
+from specimens import METRIC
 
 import kmeta
 from kmeta.exporting import endpoints, onnx_model, saved_model
 
-LEARNERS = {
-    "prototypical": lambda f: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(f)),
-    "siamese": lambda f: kmeta.SiameseNetwork(kmeta.layers.Conv4(f)),
-    "matching": lambda f: kmeta.MatchingNetwork(
-        kmeta.layers.Conv4(f), kmeta.layers.Conv4(f), scale=10.0
-    ),
-    "matching with full context": lambda f: kmeta.MatchingNetwork(
-        kmeta.layers.Conv4(f), full_context=True, scale=10.0
-    ),
-    "relation": lambda f: kmeta.RelationNetwork(
-        kmeta.layers.RelationEmbedding(f), kmeta.layers.RelationModule(f)
-    ),
-}
 STATELESS = ("embed", "adapt", "classify", "episode")
 
 
@@ -38,7 +26,7 @@ def characters():
     return kmeta.data.load("glyphs", "val")
 
 
-@pytest.fixture(scope="module", params=LEARNERS)
+@pytest.fixture(scope="module", params=METRIC)
 def name(request):
     return request.param
 
@@ -51,7 +39,7 @@ def learners(name, characters):
     def make(filters):
         if filters not in made:
             keras.utils.set_random_seed(0)
-            made[filters] = learner = LEARNERS[name](filters)
+            made[filters] = learner = METRIC[name](filters)
             learner.compile(keras.optimizers.Adam(3e-3))
             learner.fit(kmeta.Episodes(characters, way=5, shot=1, query=3, steps=30), verbose=0)
         return made[filters]
@@ -73,7 +61,7 @@ def draw(characters, rng, way, shots, queries=8):
 
 def runners(classifier, folder):
     """`{format: {signature: function of arrays by name}}` of an exported classifier."""
-    table = endpoints.table(classifier)
+    table = {name: x for name, x in endpoints.table(classifier).items() if name in STATELESS}
     saved_model.save(saved_model.trace(table), str(folder / "model"), classifier.class_names)
     model = tf.saved_model.load(str(folder / "model"))
     found = {"SavedModel": {}, "ONNX": {}}

@@ -3,14 +3,7 @@
 import keras
 import numpy as np
 import pytest
-
-import kmeta
-
-MAKERS = {
-    "MemoryAugmentedNetwork": lambda: kmeta.MemoryAugmentedNetwork(kmeta.layers.Conv4(2), 2),
-    "MetaNetwork": lambda: kmeta.MetaNetwork(kmeta.layers.AugmentedConvNet(2, 2, 1, 2)),
-    "PrototypicalNetwork": lambda: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(2)),
-}
+from specimens import SIZE, SPECIMENS
 
 
 @pytest.fixture
@@ -21,9 +14,9 @@ def doubles():
 
 
 @pytest.mark.usefixtures("doubles")
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", ["MemoryAugmentedNetwork", "MetaNetwork", "PrototypicalNetwork"])
 def test_adapts_in_double_precision(name):
-    images = np.random.default_rng(0).random((4, 16, 16, 1))
-    found = MAKERS[name]().adapt(images, [0, 0, 1, 1]).predict(images, verbose=0)
-    assert found.shape == (4, 2)
+    images = np.random.default_rng(0).random((4, SIZE, SIZE, 1))
+    found = SPECIMENS[name].make().adapt(images, [0, 0, 1, 2]).predict(images, verbose=0)
+    assert found.shape == (4, 3)
     np.testing.assert_allclose(found.sum(axis=-1), 1, rtol=1e-5)

@@ -5,20 +5,10 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from specimens import METRIC
 
 import kmeta
 
-LEARNERS = {
-    "prototypical": lambda: kmeta.PrototypicalNetwork(kmeta.layers.Conv4(4)),
-    "siamese": lambda: kmeta.SiameseNetwork(kmeta.layers.Conv4(4)),
-    "matching": lambda: kmeta.MatchingNetwork(kmeta.layers.Conv4(4), scale=10.0),
-    "full context": lambda: kmeta.MatchingNetwork(
-        kmeta.layers.Conv4(4), kmeta.layers.Conv4(4), full_context=True, scale=10.0
-    ),
-    "relation": lambda: kmeta.RelationNetwork(
-        kmeta.layers.RelationEmbedding(4), kmeta.layers.RelationModule(4)
-    ),
-}
 TEMPERATURES = {  # untrained networks with large weights are as sure as they are wrong
     "PrototypicalNetwork": 3e6,
     "SiameseNetwork": 2e3,
@@ -56,7 +46,7 @@ def exported(support, tmp_path_factory):
     def make(name):
         if name not in made:
             keras.utils.set_random_seed(1)
-            learner = LEARNERS[name]()
+            learner = METRIC[name](4)
             learner.build((28, 28, 1))
             rng = np.random.default_rng(2)
             for weight in learner.trainable_weights:

@@ -20,17 +20,18 @@ import pytest
 from kmeta_edge import FewShotClassifier, arrays, bench, pictures
 from kmeta_edge.bundle import fingerprint
 from PIL import Image
+from specimens import METRIC
 
 import kmeta
 from kmeta.cli import pictures as kmeta_pictures
 from kmeta.exporting import Int8, load_bundle
 
-from .conftest import LEARNERS, adapt
+from .conftest import adapt
 
 EDGE = pathlib.Path(kmeta.__file__).parents[1] / "serving" / "edge"
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", METRIC)
 def test_classes_learned_on_the_device_equal_adapting_in_kmeta(name, exported, support, tmp_path):
     learner, path = exported(name)
     images, queries = support
