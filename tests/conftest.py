@@ -3,9 +3,15 @@
 import os
 from pathlib import Path
 
+# Tests run beside each other: threads of one would only wait for those of another. Read at import.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
 import numpy as np
 import pytest
 from PIL import Image
+from warm_python import WarmPython
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -27,3 +33,18 @@ def pictures(tmp_path_factory):
             pixels[number : number + 6, 2:14] += 150
             Image.fromarray(pixels.astype("uint8")).save(place / f"{copy}.png")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_proofs():
+    """Bundles are proved in copies of one process that has loaded TensorFlow already.
+
+    Those that other processes export, as `kmeta` run as a program does, are proved as ever.
+    """
+    from kmeta.exporting import parity
+
+    python = WarmPython()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "subprocess", python)
+        yield
+    python.close()

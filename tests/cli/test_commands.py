@@ -246,15 +246,17 @@ def test_halves_of_pictures(pictures):
 
 def test_export_and_predict_from_the_bundle(adapted, pictures, tmp_path, capsys):
     bundle, image = str(tmp_path / "bundle"), str(pictures / "c3" / "0.png")
-    assert main(["export", str(adapted), bundle]) == 0
+    (tmp_path / "bundle").mkdir()
+    manifest = tmp_path / "bundle" / "manifest.json"
+    manifest.write_text(json.dumps({"format": "kmeta.bundle", "files": {}}))
+    assert main(["export", str(adapted), bundle]) == 2
+    assert "overwrite" in capsys.readouterr().err
+    assert main(["export", str(adapted), bundle, "--overwrite"]) == 0
     assert f"Bundle {bundle}: " in capsys.readouterr().out
     assert main(["predict", bundle, image]) == 0
     from_bundle = capsys.readouterr().out
     assert main(["predict", str(adapted), image]) == 0
     assert capsys.readouterr().out.split("\t")[:2] == from_bundle.split("\t")[:2]
-    assert main(["export", str(adapted), bundle]) == 2
-    assert "overwrite" in capsys.readouterr().err
-    assert main(["export", str(adapted), bundle, "--overwrite"]) == 0
 
 
 def test_episodes_draws_a_picture(pictures, tmp_path, capsys):

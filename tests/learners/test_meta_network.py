@@ -19,9 +19,10 @@ def network(**options):
     return AugmentedConvNet(WAY, **options)
 
 
-def made(embedding=None, **options):
+def made(embedding=None, blocks=2, **options):
     keras.utils.set_random_seed(5)
-    learner = kmeta.MetaNetwork(network(), embedding, **{"units": 4, "dtype": "float64", **options})
+    options = {"units": 4, "dtype": "float64", **options}
+    learner = kmeta.MetaNetwork(network(blocks=blocks), embedding, **options)
     learner.build(SHAPE)
     rng = np.random.default_rng(6)
     for weight in learner.trainable_weights:
@@ -122,7 +123,7 @@ def test_every_trainable_weight_has_a_gradient():
 
 def test_pieces_of_coordinates_make_no_difference(monkeypatch):
     """Neither to the logits nor to the outer gradient, eagerly and in a graph."""
-    learner, (tasks, query_y) = made(), episode()
+    learner, (tasks, query_y) = made(blocks=1), episode()
     logits, (before, gradient) = learner(tasks), step_of(learner, tasks, query_y)
     monkeypatch.setattr(fast_weights, "TOGETHER", 7)
     np.testing.assert_allclose(learner(tasks), logits, rtol=1e-12)
@@ -180,9 +181,9 @@ def test_each_part_of_the_fast_weights_changes_answers(name):
 
 def test_a_trained_learner_answers_by_its_fast_weights():
     keras.utils.set_random_seed(3)
-    learner = kmeta.MetaNetwork(AugmentedConvNet(WAY, filters=8, blocks=2, features=16))
-    learner.compile(keras.optimizers.Adam(3e-3))
-    learner.fit(*patterns(128, 0), batch_size=8, epochs=12, verbose=0)
+    learner = kmeta.MetaNetwork(AugmentedConvNet(WAY, filters=6, blocks=1, features=12), units=10)
+    learner.compile(keras.optimizers.Adam(0.01))
+    learner.fit(*patterns(128, 0), batch_size=8, epochs=3, verbose=0)
     tasks, query_y = patterns(40, 1)
     whole, without = (
         np.mean(logits_without(learner, tasks, *names).argmax(-1) == query_y)

@@ -12,11 +12,12 @@ from kmeta import Episode, Support
 
 WAY = 3
 PLACES = [1, 1, 4, 9]  # before which rows padding is put
+WHOLE = {"inner_batch": None, "test_inner_batch": None}
 LEARNERS = [
     *((kmeta.MAML, {"bn_mode": m}) for m in ("support", "support+1", "batch", "running")),
     *((kmeta.LSTMMetaLearner, {"bn_mode": m}) for m in ("support", "support+1", "running")),
     *(
-        (kmeta.Reptile, {"bn_mode": m, "inner_batch": None, "test_inner_batch": None})
+        (kmeta.Reptile, {"bn_mode": m, **WHOLE, "test_inner_steps": 3})
         for m in ("support", "support+1")
     ),
 ]
@@ -35,7 +36,7 @@ def made(kind, **options):
     )
     learner = kind(network, inner_steps=2, **options)
     learner.build((4, 4, 1))
-    learner.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    learner.compile(keras.optimizers.SGD(0.1), run_eagerly=True)  # tracing would take longer
     return learner
 
 

@@ -174,14 +174,15 @@ def test_statistics_of_queries():
     tasks, _ = episode(tasks=1, queries=5)
     support, queries = tasks.support.x[0], tasks.query_x[0]
     for bn_mode in ("support", "support+1", "batch"):
-        learner = normalised(bn_mode, test_inner_batch=None)
+        learner = normalised(bn_mode, test_inner_steps=3, test_inner_batch=None)
         weights = [w[0].numpy() for w in learner.adapt_state(tasks.support)["weights"]]
         gamma, beta, kernel, bias = weights
+        logits = learner(tasks)[0]
         for i, query in enumerate(queries):
             seen = {"support": support, "batch": queries}.get(bn_mode)
             seen = np.concatenate([support, query[None]]) if seen is None else seen
             x = (query - seen.mean(0)) / np.sqrt(seen.var(0) + 0.1) * gamma + beta
-            np.testing.assert_allclose(learner(tasks)[0, i], x @ kernel + bias, atol=1e-4)
+            np.testing.assert_allclose(logits[i], x @ kernel + bias, atol=1e-4)
         classifier = learner.adapt(support, np.repeat(range(WAY), SHOT))
         assert classifier.bn_mode == "support"
         np.testing.assert_allclose(classifier(queries)[:1], classifier(queries[:1]), atol=1e-6)
