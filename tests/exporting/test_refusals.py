@@ -100,6 +100,19 @@ def test_wrong_saved_model_is_found(copy):
         parity.measure(copy, 1e-3)
 
 
+@pytest.fixture
+def new_process(monkeypatch):
+    """Prove in a new process, as users do, and not in a copy of one that waits for the tests."""
+    monkeypatch.setattr(parity, "subprocess", subprocess)
+
+
+@pytest.mark.usefixtures("new_process")
+def test_a_new_process_finds_the_same(copy):
+    found = parity.measure(copy, 1e-5)
+    assert found == verify_bundle(copy)["parity"]["signatures"]
+
+
+@pytest.mark.usefixtures("new_process")
 def test_fresh_process_that_fails(copy, monkeypatch, tmp_path):
     for text in ("import keras", "import kmeta"):  # into verify.py, after its first lines
         script = tmp_path / "verify.py"
