@@ -19,6 +19,7 @@ import onnxruntime
 import pytest
 from kmeta_edge import FewShotClassifier, arrays, bench, pictures
 from kmeta_edge.bundle import fingerprint
+from kmeta_edge.decoding import decode
 from PIL import Image
 from specimens import METRIC
 
@@ -595,3 +596,14 @@ def test_an_environment_without_tensorflow(bundle, tmp_path):
         print(process.stdout)
     sizes = [p.stat().st_size for p in (tmp_path / "venv").rglob("*") if p.is_file()]
     print(f"environment: {sum(sizes) / 2**20:.0f} MiB")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_files_are_decoded_as_by_pillow_and_turned(mode):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, len(mode)), "uint8")
+    file, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    Image.fromarray(pixels).save(file, "WEBP", exif=exif)
+    whole = Image.open(io.BytesIO(file.getvalue()))
+    expected = np.asarray(whole.transpose(Image.Transpose.ROTATE_270))
+    np.testing.assert_array_equal(np.asarray(decode(file.getvalue(), "a.webp")), expected)
