@@ -8,11 +8,11 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 JAX = "jax>=0.7"
 SERVER = [  # what serving/server needs besides kmeta-edge, for the tests
-    "starlette>=0.49.1,<2",
+    "starlette>=1.3.1,<2",
     "uvicorn>=0.35,<1",
     "h11>=0.16,<1",
     "msgspec>=0.19,<1",
-    "python-multipart>=0.0.20,<1",
+    "python-multipart>=0.0.31,<1",
     "prometheus-client>=0.22,<1",
 ]
 
@@ -62,11 +62,11 @@ setup(
         "tensorflow>=2.21,<2.22",
         "keras>=3.15.1,<4",
         "numpy>=2.0,<3",
-        "pillow>=12.1.1",
+        "pillow>=12.3",
         "matplotlib>=3.10,<4",
         "tf2onnx>=1.17,<2",
         "onnx>=1.21,<2",
-        "onnxruntime>=1.27,<2",
+        "onnxruntime>=1.28,<2",
         "tensorflow-datasets>=4.9.10,<5",
         "importlib_resources>=6",
         "tensorboard>=2.20,<3",

@@ -40,8 +40,13 @@ CASES = {
         lambda m: {"rejection": {**m["rejection"], "threshold": "x"}},
         lambda m: {"rejection": {**m["rejection"], "threshold": float("nan")}},
         lambda m: {"rejection": {**m["rejection"], "unknown": None}},
+        lambda m: {"rejection": {**m["rejection"], "unknown": "\x1b[2J"}},
+        lambda m: {"rejection": {"threshold": 0.5, "unknown": m["class_names"][0]}},
     ],
-    "output": [lambda m: {"output": {}}],
+    "output": [
+        lambda m: {"output": {}},
+        lambda m: {"output": {"shape": [9, *m["output"]["shape"]]}},
+    ],
     "quantization": [
         lambda m: {"quantization": {}},
         lambda m: {"quantization": {"tolerance": float("nan")}},
@@ -51,6 +56,9 @@ CASES = {
         lambda m: {"class_names": [1, 2, 3]},
         lambda m: {"class_names": ["a", "a", "b"]},
         lambda m: {"class_names": m["class_names"][:2]},
+        lambda m: {"class_names": ["", *m["class_names"][1:]]},
+        lambda m: {"class_names": ["\x1b[2J", *m["class_names"][1:]]},
+        lambda m: {"class_names": ["\ud800", *m["class_names"][1:]]},
     ],
 }
 

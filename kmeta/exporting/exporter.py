@@ -198,6 +198,7 @@ def _check_classifier(classifier):
             "Argument `classifier` must be a `kmeta.Classifier`, as `learner.adapt` returns it. "
             f"Received: {type(classifier).__name__}"
         )
+    classifier.logits(np.zeros((1, *classifier.image_shape), "float32"))  # as many as its names?
     learner = classifier.learner
     dtypes = {weight.dtype for weight in learner.weights}
     dtypes |= {learner.compute_dtype, learner.network.compute_dtype}

@@ -41,7 +41,7 @@ class Bundled(SelfEstimates):
         found = left_out.estimate(
             self.learner, support.items, support.labels, support.class_names, support.groups
         )
-        self.tried = {self.backbone: found}
+        self.tried, self._told = {self.backbone: found}, (support, found)
 
     @property
     def class_names(self) -> list[str]:

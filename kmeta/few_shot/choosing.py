@@ -10,6 +10,7 @@ from kmeta.data.directory import read_classes
 from kmeta.data.pictures import coloured, digest, warn_of_duplicates
 from kmeta.few_shot import backbones, duplicates, left_out
 from kmeta.few_shot.album import Album
+from kmeta.few_shot.support_set import SupportSet
 from kmeta.learners.metric.prototypical import PrototypicalNetwork
 
 AUTO = "auto"
@@ -86,9 +87,10 @@ def choose(albums, pixels, labels, class_names):
         labels: int `[n]`; class_names: of the classes.
 
     Returns:
-        `(name, support, estimates)` of the backbone to take: what its album keeps of the pictures;
-        and `{name: LeaveOneOut or None}` of all, with "raw pixels". Warns where the backbone is no
-        better than these.
+        `(name, support, estimates)` of the backbone to take: the `SupportSet` of what its album
+        keeps of the pictures; and `{name: LeaveOneOut or None}` of all, with "raw pixels", in which
+        the same near-duplicates are left out together. Warns where the backbone is no better than
+        these.
     """
     supports = {name: album.close() for name, album in albums.items()}
     groups = duplicates.groups(next(iter(supports.values())), labels)
@@ -98,7 +100,7 @@ def choose(albums, pixels, labels, class_names):
         estimates[name] = left_out.estimate(album.learner, support, labels, class_names, groups)
     taken = best({name: e and e.accuracy for name, e in estimates.items() if name in albums}, raw)
     _warn_of_pixels(taken, estimates[taken], estimates[PIXELS])
-    return taken, supports[taken], estimates
+    return taken, SupportSet(supports[taken], labels, class_names, groups), estimates
 
 
 def _warn_of_pixels(name, ours, pixels):

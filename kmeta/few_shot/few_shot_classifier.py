@@ -21,9 +21,9 @@ from kmeta.few_shot import choosing, left_out
 from kmeta.few_shot.choosing import AUTO
 from kmeta.few_shot.estimates import Calibration, calibration, calibration_options
 from kmeta.few_shot.self_estimates import SelfEstimates
-from kmeta.few_shot.support_set import SupportSet
 from kmeta.few_shot.thumbnails import copies_of
 from kmeta.learners.classifier import CERTAIN, UNKNOWN, Classifier
+from kmeta.learners.classifier_inputs import check_options
 from kmeta.learners.labels import labels_and_names
 from kmeta.learners.meta_learner import MetaLearner
 
@@ -127,9 +127,9 @@ class FewShotClassifier(SelfEstimates):
 
     def _choose(self, albums, pixels, labels, class_names):
         """Take the backbone that tells the pictures best."""
-        self.backbone, items, self.tried = choosing.choose(albums, pixels, labels, class_names)
-        self._album = albums[self.backbone]
-        self._support = SupportSet(items, labels, class_names)
+        self.backbone, support, self.tried = choosing.choose(albums, pixels, labels, class_names)
+        self._album, self._support = albums[self.backbone], support
+        self._told = support, self.tried[self.backbone]
         self._classifier = self.files = self._copies = None
         self.temperature, self.threshold, self.familiarity = 1.0, 0.0, CERTAIN
 
@@ -166,8 +166,7 @@ class FewShotClassifier(SelfEstimates):
     @property
     def classifier(self) -> Classifier:
         """The `kmeta.Classifier`: a Keras model of images `[batch, *image_shape]`."""
-        options = (self.temperature, self.threshold, self.familiarity)
-        return self._adapted().with_options(*options)
+        return self._adapted().with_options(self.temperature, self.threshold, self.familiarity)
 
     def predict(self, images: Any) -> np.ndarray:
         """Probabilities `[n, way]`.
@@ -212,19 +211,13 @@ class FewShotClassifier(SelfEstimates):
         self._adapt(self._support.with_items(name, self._album.look_at(images)))
 
     def remove_class(self, name: str) -> None:
-        """Forget a class.
-
-        Raises:
-            ValueError: if there is no such class, only two are left, or the learner has a fixed
-                number of classes.
-        """
+        """Forget a class. Raises ValueError if there is no such class, only two are left, or the
+        learner has a fixed number of classes."""
         self._adapt(self._support.without(name))
 
     def score(self, folder: str | os.PathLike[str], limits: Limits = LIMITS) -> LabelledScore:
-        """Accuracy on a folder of labelled pictures that were not learned from.
-
-        Args, returns, raises: see `kmeta.evaluation.score_folder`.
-        """
+        """Accuracy on a folder of labelled pictures that were not learned from; args, returns and
+        raises: see `kmeta.evaluation.score_folder`."""
         return score_folder(self, folder, limits)
 
     def calibrate(
@@ -293,7 +286,8 @@ class FewShotClassifier(SelfEstimates):
             for row in self.predict(images)
         ]
 
-    def _adapted(self):
+    def _adapted(self):  # attributes can be set by anybody
+        check_options(self.temperature, self.threshold, self.familiarity, self.class_names)
         if self._classifier is None:
             self._classifier = self._album.adapt(self._support)
         return self._classifier

@@ -18,6 +18,7 @@ class SelfEstimates:
     learner: Any
     temperature: float
     _support: SupportSet
+    _told: tuple[SupportSet, LeaveOneOut | None]  # the estimate, and of which pictures it is
 
     def leave_one_out(self) -> LeaveOneOut:
         """How well each picture is told by all the others: a `kmeta.few_shot.LeaveOneOut`.
@@ -30,9 +31,12 @@ class SelfEstimates:
             ValueError: if no class has two pictures that differ.
         """
         support = self._support
-        found = left_out.estimate(
-            self.learner, support.items, support.labels, support.class_names, support.groups
-        )
+        if self._told[0] is not support:
+            found = left_out.estimate(
+                self.learner, support.items, support.labels, support.class_names, support.groups
+            )
+            self._told = support, found
+        found = self._told[1]
         if found is None:
             raise ValueError(
                 "Leaving one picture out needs a class with at least two that differ. "

@@ -15,6 +15,7 @@ class SupportSet:
     items: what is kept of each picture, `[n, ...]`, see `kmeta.few_shot.album.Album`.
     labels: int `[n]`, each from 0 to way - 1.
     class_names: of the classes.
+    known_groups: `groups`, where they have been found already; they are found anew of changed sets.
 
     >>> two = SupportSet(np.array([[0.0], [1.0]]), np.array([0, 1]), ["dark", "light"])
     >>> two.with_items("red", np.array([[5.0], [6.0]])).counts
@@ -24,6 +25,7 @@ class SupportSet:
     items: np.ndarray
     labels: np.ndarray
     class_names: list[str]
+    known_groups: list[np.ndarray] | None = None
 
     @property
     def counts(self) -> np.ndarray:
@@ -33,6 +35,8 @@ class SupportSet:
     @functools.cached_property
     def groups(self) -> list[np.ndarray]:
         """Near-duplicates, see `kmeta.few_shot.duplicates.groups`."""
+        if self.known_groups is not None:
+            return self.known_groups
         return duplicates.groups(self.items, self.labels)
 
     def of_class(self, name: str) -> np.ndarray:

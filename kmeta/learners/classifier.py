@@ -71,7 +71,7 @@ class Classifier(SavedFinite):
         super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
         check_options(temperature, threshold, familiarity, class_names)
         self._get_learner = lambda: learner  # hidden from Keras: only the copies below are weights
-        self.class_names = list(class_names)
+        self._class_names = tuple(map(str, class_names))
         self.temperature = float(temperature)
         self.threshold = float(threshold)
         self.familiarity = tuple(map(float, familiarity))
@@ -95,6 +95,11 @@ class Classifier(SavedFinite):
         )
         variable.assign(ops.convert_to_tensor(value))
         return variable
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the columns of the output; a list of its own, which changes nothing here."""
+        return list(self._class_names)
 
     @property
     def learner(self) -> Any:
@@ -262,12 +267,15 @@ class Classifier(SavedFinite):
     def from_config(cls, config: dict[str, Any]) -> "Classifier":
         config = dict(config)
         learner = restored(config.pop("learner"))
-        leaves = [_nothing(shape, dtype) for shape, dtype in config.pop("specs")]
-        state = tree.map_structure(lambda i: leaves[i], config.pop("structure"))
         for name in ("trainable", "dtype"):
             config.pop(name, None)
-        found = cls(learner, state, **config)
-        found.logits(np.zeros((1, *found.image_shape), "float32"))  # are there as many names?
+        try:
+            leaves = [_nothing(shape, dtype) for shape, dtype in config.pop("specs")]
+            state = tree.map_structure(lambda i: leaves[i], config.pop("structure"))
+            found = cls(learner, state, **config)
+            found.logits(np.zeros((1, *found.image_shape), "float32"))  # are there as many names?
+        except (LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"This is no configuration of a classifier: {error!r}") from error
         return found
 
 

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from kmeta.checks import is_finite
+from kmeta.edge import names
 from kmeta.edge.images import ROUNDING
 from kmeta.edge.scoring import UNKNOWN
 from kmeta.episode import Tensor
@@ -50,6 +51,11 @@ def check_options(temperature: Any, threshold: Any, familiarity: Any, class_name
             "Argument `familiarity` must be two finite numbers, slope and offset. "
             f"Received: {familiarity!r}"
         )
+    if not isinstance(class_names, (list, tuple)):
+        raise ValueError(
+            f"Argument `class_names` must be a list of names. Received: {class_names!r}"
+        )
+    names.check_all("class_names", class_names)
     if threshold > 0 and UNKNOWN in class_names:
         raise ValueError(
             f"With a threshold above 0, no class may be called '{UNKNOWN}'. "

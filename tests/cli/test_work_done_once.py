@@ -7,7 +7,7 @@ from PIL import Image
 
 import kmeta
 from kmeta.cli.main import main
-from kmeta.few_shot import backbones
+from kmeta.few_shot import backbones, left_out
 
 
 @pytest.fixture
@@ -48,6 +48,16 @@ def test_fit_and_predict(pictures, tmp_path, opened, loaded):
     opened.clear()
     assert main(["predict", bundle, str(pictures)]) == 0
     assert len(opened) == 80
+
+
+def test_left_out_answers(pictures, tmp_path, monkeypatch, capsys):
+    """Those by which the backbone was chosen are those by which sets of labels are judged."""
+    asked, real = [], left_out.estimate
+    monkeypatch.setattr(left_out, "estimate", lambda *given: asked.append(1) or real(*given))
+    options = ["--backbone", "prototypical-omniglot", "--coverage", "0.9"]
+    assert main(["fit", str(pictures), "--out", str(tmp_path / "bundle"), *options]) == 0
+    assert "about 90 % are of a class with" in capsys.readouterr().out
+    assert len(asked) == 2  # of the backbone and of raw pixels
 
 
 def test_adapt(pictures, tmp_path, opened):

@@ -89,21 +89,63 @@ def test_label_is_the_rule_written_out(classifier):
     assert set(labels) > {"unknown"}
 
 
-def test_as_many_names_as_classes(learner, classifier, tmp_path):
-    wrong = kmeta.Classifier(learner, classifier.state, ["a", "b"])
-    with pytest.raises(ValueError, match=r"`class_names` must have 3 names, .* Received: 2, \['a"):
-        wrong.predict(IMAGES)
+@pytest.mark.parametrize("names", [["a", "b"], ["a", "b", "c", "d"]])
+def test_as_many_names_as_classes(learner, classifier, names, tmp_path):
+    wrong = kmeta.Classifier(learner, classifier.state, names)
+    text = rf"`class_names` must have 3 names, .* Received: {len(names)}, \['a"
+    for use in (wrong.predict, wrong.label, lambda x: kmeta.export(wrong, tmp_path / "bundle", x)):
+        with pytest.raises(ValueError, match=text):
+            use(IMAGES)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_names_are_the_classifiers_own(classifier):
+    """Who changes the list that he is given changes no answer."""
+    expected = classifier.label(IMAGES)
+    classifier.class_names.append("dog")
+    classifier.class_names[0] = "cat"
+    assert classifier.class_names == ["ant", "bee", "cat"]
+    assert classifier.label(IMAGES) == expected
+    with pytest.raises(AttributeError):
+        classifier.class_names = ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"class_names": ["a", "b"]}, "`class_names` must have 3 names"),
+        ({"class_names": ["a", "b", "c", "d"]}, "`class_names` must have 3 names"),
+        ({"class_names": ["a", "a", "b"]}, "two different names or more"),
+        ({"class_names": [1, 2, 3]}, "must be a text"),
+        ({"class_names": ["a", "b", "\x1b[2J"]}, "must be a text"),
+        ({"class_names": ["a", "b", ["c"]]}, "must be a text"),
+        ({"class_names": "abc"}, "must be a list of names"),
+        ({"class_names": {"a": 1, "b": 2, "c": 3}}, "must be a list of names"),
+        ({"class_names": None}, "must be a list of names"),
+        ({"class_names": ["a", "b", "unknown"], "threshold": 0.5}, "may be called 'unknown'"),
+        ({"structure": 7}, "no configuration of a classifier"),
+        ({"structure": {"x": 0}}, "no configuration of a classifier"),
+        ({"specs": [[[1, 2, 12], "float32"]]}, "`class_names` must have 2 names"),
+        ({"specs": 3}, "no configuration of a classifier"),
+        ({"specs": [[[1, -3, 12], "float32"]]}, "non-negative"),
+        ({"temperature": "1"}, "`temperature` must be a positive number"),
+        ({"familiarity": [0.0, None]}, "`familiarity` must be two finite numbers"),
+    ],
+)
+def test_classifiers_of_changed_files(classifier, changes, text, tmp_path):
     classifier.save(tmp_path / "a.keras")
     with zipfile.ZipFile(tmp_path / "a.keras") as file:
         members = {name: file.read(name) for name in file.namelist()}
     config = json.loads(members["config.json"])
-    config["config"]["class_names"] = ["a", "b"]
+    config["config"].update(changes)
     members["config.json"] = json.dumps(config).encode()
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as file:
         for name, content in members.items():
             file.writestr(name, content)
-    with pytest.raises(ValueError, match="`class_names` must have 3 names"):
+    with pytest.raises(ValueError, match=text):
         keras.models.load_model(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match=text):
+        kmeta.load(tmp_path / "a.keras")
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])

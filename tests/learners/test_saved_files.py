@@ -95,7 +95,7 @@ def test_what_is_no_keras_file(good, tmp_path):
         (folder / name).write_bytes(content)
     with pytest.raises(ValueError, match="it is not a file"):
         check_keras_file(folder)
-    old = tmp_path / "old.h5"
+    old = tmp_path / "old.h5"  # CVE-2025-9905: of this format Keras' safe mode knows nothing
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(old)
     with pytest.raises(ValueError, match=r"or a \.keras file"):
         load(old)
@@ -128,6 +128,34 @@ def test_configurations_that_ask_for_memory(tmp_path, kind, old, new, words):
     with pytest.raises(ValueError, match=f"Cannot load .*{words}"):
         load(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "..", ".", "..\\\\evil", "C:evil"])
+def test_names_of_layers_lead_nowhere(tmp_path, name):
+    """CVE-2026-12479: where Keras writes and reads parts of a model, names of layers were paths."""
+    inside = tmp_path / "a" / "b"
+    inside.mkdir(parents=True)
+    network = keras.Sequential([keras.layers.Dense(3, name="mine"), keras.layers.Dense(2)])
+    learner = kmeta.PrototypicalNetwork(network)
+    learner.build((4,))
+    learner.save(inside / "good.keras")
+    with zipfile.ZipFile(inside / "good.keras") as archive:
+        entries = {entry: archive.read(entry) for entry in archive.namelist()}
+    config = entries["config.json"].decode()
+    assert '"mine"' in config
+    entries["config.json"] = config.replace('"mine"', f'"{name}"')
+    path = write(inside / "bad.keras", entries)
+    if "/" in name:
+        with pytest.raises(ValueError, match="Cannot load"):
+            load(path)
+    else:
+        found = load(path)
+        found.save(inside / "again.keras")
+        found.save_weights(inside / "again.weights.h5")
+        for mine, its in zip(learner.get_weights(), found.get_weights(), strict=True):
+            np.testing.assert_array_equal(its, mine)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+    assert {entry.parent for entry in tmp_path.rglob("*") if entry.is_file()} == {inside}
 
 
 def weights(make):
@@ -172,11 +200,13 @@ def circle(group):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (shape_bomb, "claim 4000000000036 bytes"),
+        pytest.param(shape_bomb, "claim 4000000000036 bytes", id="CVE-2026-0897"),
         (many_shapes, "more than their file can hold"),
-        (external_array, "in another file: '1'"),
+        pytest.param(external_array, "in another file: '1'", id="CVE-2026-1669 array"),
         (virtual_array, "in another file: '1'"),
-        (link(h5py.ExternalLink("/tmp/other.h5", "/a")), "a link: '1'"),
+        pytest.param(
+            link(h5py.ExternalLink("/tmp/other.h5", "/a")), "a link: '1'", id="CVE-2026-1669 link"
+        ),
         (link(h5py.SoftLink("/layers/conv/vars/0")), "a link: '1'"),
         (link(np.array(["text"], dtype=h5py.string_dtype())), "no numbers in '1'"),
         (link(h5py.Empty("float32")), "weights"),

@@ -175,7 +175,7 @@ def test_a_changed_threshold_is_kept(bundle, support, tmp_path):
     assert found == {**kept, "threshold": 0.75}
 
 
-def test_models_of_a_grown_bundle_name_no_classes(bundle, support, tmp_path):
+def test_models_of_a_grown_bundle_name_no_old_classes(bundle, support, tmp_path):
     classifier = FewShotClassifier.load(bundle)
     classifier.add_class("dog", support[0]["dog"])
     classifier.save(tmp_path / "grown")
@@ -183,8 +183,13 @@ def test_models_of_a_grown_bundle_name_no_classes(bundle, support, tmp_path):
     assert {file.stem for file in files} == {"embed", "adapt", "classify", "resize"}
     for file in files:
         metadata = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
-        assert "kmeta.class_names" not in metadata
+        names = json.dumps(["ant", "bee", "cat", "dog"]) if file.stem == "embed" else None
+        assert metadata.get("kmeta.class_names") == names
         assert metadata["kmeta.unknown"] == "unknown"
+    for names in (["dog", "cat", "bee", "ant"], ["ant", "bee", "cat", "cow"]):
+        rewrite(tmp_path / "grown", class_names=names)
+        with pytest.raises(ValueError, match="names in manifest.json are not those in embed.onnx"):
+            FewShotClassifier.load(tmp_path / "grown")
     (output,) = onnxruntime.InferenceSession(tmp_path / "grown" / "embed.onnx").get_outputs()
     assert output.name == "embeddings"  # nothing that old classes could be read from
 
@@ -369,6 +374,24 @@ def test_names_outputs_and_state_are_of_the_same_classes(bundle, exported, tmp_p
         rehash(bundle, "state.npz")
         with pytest.raises(ValueError, match=text):
             FewShotClassifier.load(bundle)
+
+
+def test_names_are_the_classifiers_own(bundle, support):
+    """Who changes the list that he is given changes no answer."""
+    classifier = FewShotClassifier.load(bundle)
+    expected = classifier.label(support[1])
+    classifier.class_names.append("dog")
+    assert classifier.class_names == ["ant", "bee", "cat"]
+    classifier.add_class("dog", support[0]["dog"])
+    assert classifier.class_names == ["ant", "bee", "cat", "dog"]
+    assert FewShotClassifier.load(bundle).label(support[1]) == expected
+    for threshold in (float("nan"), -1, 2, "0.5", None, True):
+        classifier.threshold = threshold
+        with pytest.raises(ValueError, match="`threshold` must be from 0 to 1. Received"):
+            classifier.label(support[1])
+    classifier.threshold, classifier.unknown = 0.5, "dog"
+    with pytest.raises(ValueError, match="no class may be called 'dog'"):
+        classifier.label(support[1])
 
 
 def test_arrays_are_bounded(bundle, monkeypatch):

@@ -1,6 +1,7 @@
 """Messages of protocol buffers are read and written as protobuf does."""
 
 import numpy as np
+import onnx
 import pytest
 from kmeta_edge import onnx_file, wire
 from tensorflow.core.framework import attr_value_pb2, node_def_pb2, tensor_shape_pb2
@@ -50,7 +51,15 @@ def test_what_is_no_message_is_refused(data, words):
 def test_a_number_where_a_message_should_be():
     graph = wire.field(12, wire.field(1, b"embeddings"))
     data = wire.field(7, graph)
-    assert onnx_file.only(data, ["embeddings"], "key") == data
+    assert onnx_file.only(data, ["embeddings"], {}) == data
     for number in (b"\x38\x05", wire.field(7, b"\x60\x05")):  # of the graph, of its outputs
         with pytest.raises(ValueError, match="a number stands where a message should be"):
-            onnx_file.only(number, ["embeddings"], "key")
+            onnx_file.only(number, ["embeddings"], {})
+
+
+def test_metadata_in_place_of_others():
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "graph", [], []))
+    onnx.helper.set_model_props(model, {"key": "old", "other": "kept"})
+    data = onnx_file.only(model.SerializeToString(), [], {"key": "nëw", "more": ""})
+    found = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
+    assert found == {"key": "nëw", "other": "kept", "more": ""}

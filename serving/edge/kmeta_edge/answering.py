@@ -19,12 +19,12 @@ class Answering:
 
     def __init__(self, directory, manifest, contents, threads=None):
         self.path = pathlib.Path(directory)
-        self.class_names = list(manifest["class_names"])
+        self._class_names = list(manifest["class_names"])
         self.image_shape = tuple(manifest["input"]["shape"][1:])
         self.crop = manifest["input"].get("crop")
         self.threshold = manifest["rejection"]["threshold"]
         self.unknown = manifest["rejection"]["unknown"]
-        self.fixed_way = None if manifest.get("state") else len(self.class_names)
+        self.fixed_way = None if manifest.get("state") else len(self._class_names)
         self._manifest, self._contents = manifest, contents
         models = {n.removesuffix(".onnx"): x for n, x in contents.items() if n.endswith(".onnx")}
         self._models = Models(models, self.path, threads)
@@ -37,6 +37,11 @@ class Answering:
         self._sample = bundle.arrays(self.path, contents, "sample.npz", sample.NAMES)
         if set(sample.NAMES) - set(self._sample):
             raise ValueError(f"The bundle '{self.path}' is damaged: sample.npz lacks arrays")
+
+    @property
+    def class_names(self):
+        """Of the columns of `predict`; a list of its own, which changes nothing here."""
+        return list(self._class_names)
 
     @property
     def manifest(self):
@@ -80,8 +85,9 @@ class Answering:
 
     def _check_classes(self):
         """Raise ValueError unless names, outputs and state are of the same classes."""
-        wrong, found = None, self.class_names
+        wrong, found = None, self._class_names
         if self._state is not None:
+            rows = len(self._state.get("labels", ()))
             try:
                 way = state.way(self._state)
             except ValueError as error:
@@ -89,8 +95,10 @@ class Answering:
             else:
                 if way != len(found):
                     wrong = f"state.npz has {way} classes, manifest.json names {len(found)}"
-        if not wrong and self._own_model and self._models.class_names() != found:
-            wrong = "the class names in manifest.json are not those in classifier.onnx"
+                elif rows and self.pictures is not None and rows != len(self.pictures):
+                    wrong = f"state.npz has {rows} pictures, manifest.json {len(self.pictures)}"
+        if not wrong and self._models.class_names() != found:
+            wrong = f"class names in manifest.json are not those in {self._models.network}.onnx"
         if wrong:
             raise ValueError(f"The bundle '{self.path}' is damaged: {wrong}")
 

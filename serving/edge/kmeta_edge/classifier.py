@@ -1,6 +1,7 @@
 """A classifier that learns new classes where it is deployed."""
 
 import copy
+import json
 import pathlib
 
 import numpy as np
@@ -8,13 +9,14 @@ import numpy as np
 from . import bundle, names, onnx_file, place, state, thumbnails
 from .answering import Answering
 from .images import to_float
-from .manifest import is_probability
+from .models import CLASS_NAMES
+from .scoring import is_probability
 
 
 class FewShotClassifier(Answering):
     """A bundle in use; `FewShotClassifier.load` makes it. It needs the folder no more.
 
-    class_names: of the columns of `predict`.
+    class_names: of the columns of `predict`, see `Answering.class_names`.
     image_shape: of one image, such as `(height, width, channels)`.
     crop: what is taken of a picture, see `kmeta_edge.pixels.fitted`.
     threshold: `label` gives images whose score is below it the label `unknown`.
@@ -44,7 +46,8 @@ class FewShotClassifier(Answering):
         known, images = self.known(), to_float(images, "images", self.image_shape)
         support = {"support_images": images, "support_labels": np.zeros(len(images), "int64")}
         added = self._models.run("adapt", support)
-        self._replace(state.with_class(known, added, len(self.class_names)), [name])
+        grown = state.with_class(known, added, len(self._class_names))
+        self._replace(grown, [*self._class_names, name])
 
     def remove_class(self, name):
         """Forget a class.
@@ -60,13 +63,13 @@ class FewShotClassifier(Answering):
             raise ValueError("Two classes must remain: add another one first")
         index = self.class_names.index(name)
         kept = state.without_class(self.known(), index)
-        del self.class_names[index]
-        self._replace(kept, [])
+        remaining = [other for other in self._class_names if other != name]
+        self._replace(kept, remaining)
 
-    def _replace(self, new_state, added):
+    def _replace(self, new_state, class_names):
         self._state, self._own_model = new_state, False
         self.pictures = self.thumbnails = None
-        self.class_names.extend(added)
+        self._class_names = class_names
 
     def with_classes(self, class_names, known):
         """Another classifier, by the same network, of the classes of a state.
@@ -82,8 +85,7 @@ class FewShotClassifier(Answering):
         names.check_all("class_names", class_names, self.unknown)
         state.check(known, self.known(), len(class_names))
         found = copy.copy(self)
-        found.class_names = []
-        found._replace(known, class_names)
+        found._replace(known, list(class_names))
         return found
 
     def save(self, directory, overwrite=False):
@@ -105,7 +107,8 @@ class FewShotClassifier(Answering):
         models = self._models.contents
         if not self._own_model:
             network = models[self._models.network]
-            network = onnx_file.only(network, ["embeddings"], without="kmeta.class_names")
+            carried = {CLASS_NAMES: json.dumps(self._class_names, ensure_ascii=False)}
+            network = onnx_file.only(network, ["embeddings"], carried)
             models = {n: x for n, x in models.items() if n != "classifier"} | {"embed": network}
         stored = {**self._sample, "probabilities": self.predict(self._sample["images"])}
         manifest = {

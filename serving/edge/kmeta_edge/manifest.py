@@ -4,9 +4,10 @@
 """
 
 import json
-import numbers
 
+from .names import is_name
 from .place import FORMAT
+from .scoring import is_number, is_probability
 
 FORMAT_VERSION = 3
 DTYPES = ("float32", "int64", "uint8", "string")
@@ -81,12 +82,13 @@ def _sound(manifest):
         and len(shape) > 1
         and all(type(side) is int and side > 0 for side in shape[1:])
         and (crop is None or (is_probability(crop) and crop > 0)),
-        "output": isinstance(outputs, list) and len(outputs) > 1,
-        "class_names": all(isinstance(name, str) for name in names)
+        "output": isinstance(outputs, list) and len(outputs) == 2,
+        "class_names": all(map(is_name, names))
         and len(set(names)) == len(names) > 1
         and (not isinstance(outputs, list) or outputs[-1:] == [len(names)]),
         "rejection": is_probability(rejection.get("threshold"))
-        and isinstance(rejection.get("unknown"), str),
+        and is_name(rejection.get("unknown"))
+        and (rejection["threshold"] == 0 or rejection["unknown"] not in names),
         "signatures": "serving_default" in signatures
         and ("serving_raw" in signatures or "resize.onnx" not in files)
         and all(isinstance(x, dict) for x in signatures.values())
@@ -101,18 +103,8 @@ def _sound(manifest):
         "pictures": pictures is None
         or (isinstance(pictures, list) and all(isinstance(name, str) for name in pictures)),
         "quantization": quantization is None
-        or (isinstance(quantization, dict) and _is_number(quantization.get("tolerance"))),
+        or (isinstance(quantization, dict) and is_number(quantization.get("tolerance"))),
     }
-
-
-def is_probability(value):
-    """Whether a value is a number from 0 to 1."""
-    return _is_number(value) and value <= 1
-
-
-def _is_number(value):
-    known = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return known and 0 <= value < float("inf")
 
 
 def _is_inside(name):

@@ -12,6 +12,7 @@ from . import onnx_file
 from .images import at_once
 from .runtime import onnxruntime
 
+CLASS_NAMES = "kmeta.class_names"  # their key in the metadata of the file of `network`
 _ANSWERS = ("probabilities", "label", "score")
 
 
@@ -124,11 +125,9 @@ class Models:
             ) from error
 
     def class_names(self):
-        """That `classifier.onnx` carries, None where it carries none, or there is no such file."""
-        if "classifier" not in self.contents:
-            return None
-        carried = self.session("classifier").get_modelmeta().custom_metadata_map
+        """That the file of `network` carries, None where it carries none."""
+        carried = self.session(self.network).get_modelmeta().custom_metadata_map
         try:
-            return json.loads(carried["kmeta.class_names"])
+            return json.loads(carried[CLASS_NAMES])
         except (KeyError, ValueError, RecursionError):
             return None

@@ -3,6 +3,13 @@
 import unicodedata
 
 
+def is_name(name):
+    """Whether a value is a text that can name a class: not empty, and safe to print."""
+    if not isinstance(name, str) or not name:
+        return False
+    return not any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+
+
 def check(argument, name, unknown=None):
     """Raise ValueError unless a name can be that of a class.
 
@@ -10,11 +17,7 @@ def check(argument, name, unknown=None):
     unknown: the label of pictures of no class, which no class may have; None if there is none.
     """
     other = "" if unknown is None else f"other than {unknown!r}, "
-    if (
-        not isinstance(name, str)
-        or name in ("", unknown)
-        or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
-    ):
+    if name == unknown or not is_name(name):
         raise ValueError(
             f"Argument `{argument}`: a class's name must be a text {other}not empty, without "
             f"control characters and surrogates. Received: {name!r}"

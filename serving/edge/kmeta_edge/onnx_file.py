@@ -24,7 +24,7 @@ _WITHIN = {  # of each message: by number, the messages in it where tensors may 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
 _GRAPH, _METADATA = 7, 14  # of a model
 _OUTPUT, _NAME = 12, 1  # of a graph, and of its outputs
-_KEY = 1  # of an entry of the metadata
+_KEY, _VALUE = 1, 2  # of an entry of the metadata
 _DEEPEST = 64
 
 
@@ -46,13 +46,13 @@ def _check(message, kind, depth):
             _check(value, inner, depth - 1)
 
 
-def only(content, outputs, without):
+def only(content, outputs, metadata):
     """A model that gives some of its outputs only, as bytes.
 
     Args:
         content: of the file.
         outputs: names.
-        without: key of the metadata that is left out.
+        metadata: texts by key, in place of those that the file has under these keys.
     """
     parts = []
     for number, value, whole in wire.fields(memoryview(content)):
@@ -63,6 +63,9 @@ def only(content, outputs, without):
                 if inner != _OUTPUT or wire.text(field, _NAME) in outputs
             )
             parts.append(wire.field(_GRAPH, graph))
-        elif number != _METADATA or wire.text(value, _KEY) != without:
+        elif number != _METADATA or wire.text(value, _KEY) not in metadata:
             parts.append(bytes(whole))
+    for key, text in metadata.items():
+        entry = wire.field(_KEY, key.encode()) + wire.field(_VALUE, text.encode())
+        parts.append(wire.field(_METADATA, entry))
     return b"".join(parts)
