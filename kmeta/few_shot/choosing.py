@@ -12,6 +12,7 @@ from kmeta.few_shot import backbones, duplicates, left_out
 from kmeta.few_shot.album import Album
 from kmeta.few_shot.support_set import SupportSet
 from kmeta.learners.metric.prototypical import PrototypicalNetwork
+from kmeta.learners.metric.r2d2 import R2D2
 
 AUTO = "auto"
 TRIED = ("photos", "prototypical-omniglot")
@@ -35,8 +36,8 @@ def albums(backbone, weights, size, invert, head, count):
     found = {}
     for name in TRIED if backbone == AUTO else (backbone,):
         learner = backbones.learner_of(name, weights, size, head)
-        if count > FEW and getattr(learner, "views", 1) > 1:
-            learner = learner.with_options(views=1)
+        if count > FEW and isinstance(learner, R2D2):
+            learner = learner.with_options(views=1, many=count > learner.feature_shape[0])
         known = isinstance(name, str) and name in packaged.names()
         light = known and packaged.about(name)["light_on_dark"]
         found[name if isinstance(name, str) else type(name).__name__] = Album(

@@ -9,6 +9,8 @@ import numpy as np
 
 from kmeta.ops.ridge import LEAST
 
+PART = 500  # pictures that are compared together, which bounds memory
+
 
 def ridge(x, labels, groups, lam, views=1):
     """Scores and variances of `kmeta.ops.ridge` for the pictures of each group, without them.
@@ -53,16 +55,19 @@ def prototypes(x, labels, groups, logits_of):
 
     logits_of: function of features `[m, d]` and prototypes `[way, d]` to logits `[m, way]`.
     """
-    x, way = np.asarray(x, "float64"), labels.max() + 1
-    sums = np.stack([x[labels == label].sum(0) for label in range(way)])
+    way = labels.max() + 1
+    sums = np.stack([x[labels == label].sum(0, dtype="float64") for label in range(way)])
     counts = np.bincount(labels, minlength=way)[:, None]
-    found = logits_of(x, sums / counts)
+    means = sums / counts
+    parts = (x[start : start + PART] for start in range(0, len(x), PART))
+    found = np.concatenate([logits_of(np.asarray(part, "float64"), means) for part in parts])
     for group in groups:
         for label in np.unique(labels[group]):
             out = group[labels[group] == label]
             left = counts[label] - len(out)
-            mean = (sums[label] - x[out].sum(0)) / np.maximum(left, 1)
-            found[group, label] = logits_of(x[group], mean[None])[:, 0] if left > 0 else -np.inf
+            mean = (sums[label] - x[out].sum(0, dtype="float64")) / np.maximum(left, 1)
+            asked = np.asarray(x[group], "float64")
+            found[group, label] = logits_of(asked, mean[None])[:, 0] if left > 0 else -np.inf
     return found
 
 

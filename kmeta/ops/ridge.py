@@ -32,7 +32,7 @@ class Ridge(NamedTuple):
     held_back: Tensor
 
 
-def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> Ridge:
+def ridge_regression(embedded: Tensor, labels: Tensor, lam: float, many: bool = False) -> Ridge:
     """Mean and weights of a linear classifier of unit vectors (Bertinetto et al. 2019, equation 4).
 
     With `x_i = f(x_i) / |f(x_i)|`, their mean `m`, the rows `x_i - m` as `X` and `n` items:
@@ -41,15 +41,18 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> Ridge:
 
     Scores of a query are `(x - m) W`, see `ridge_scores`. The form with a matrix of items by items
     is taken where there are fewer of them than features, else the same with features by features.
-    Where their number is not known before a graph runs, which is so in exported ones, the inverse
-    comes from matrix products alone, see `newton_inverse`, and all else is computed in float64:
-    runtimes sum in orders of their own, and answers shall not differ by that.
+    Where their number is not known before a graph runs, which is so in exported ones, `many` says
+    which form it is, the inverse comes from matrix products alone, see `newton_inverse`, and all
+    else is computed in float64: runtimes sum in orders of their own, and answers shall not differ
+    by that.
 
     Args:
         embedded: `[tasks, items, features]`, of any length.
         labels: `[tasks, items, way]` one-hot; rows of zeros (padding) do not count.
         lam: how much the weights are held back, relative to the mean squared length of the items
             around their mean; above 0.
+        many: whether there are more items than features, where a graph does not know. It changes
+            time and memory, and no result but by rounding.
 
     Returns:
         A `Ridge`.
@@ -76,11 +79,15 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float) -> Ridge:
     items, features = x.shape[1:]
     turned = ops.swapaxes(x, 1, 2)
     if items is None:
-        # eigenvalues of X X^T lie between 0 and its trace
-        matrix = ops.matmul(x, turned) + held_back * ops.eye(ops.shape(x)[1], dtype=dtype)
+        # eigenvalues of X X^T, and of X^T X, lie between 0 and its trace
+        rows = turned if many else x
+        matrix = ops.matmul(rows, ops.swapaxes(rows, 1, 2))
+        matrix += held_back * ops.eye(ops.shape(rows)[1], dtype=dtype)
         narrow = (ops.cast(part, "float32") for part in (matrix, held_back, held_back + trace))
         inverse = ops.cast(newton_inverse(*narrow), dtype)
-        weights = ops.matmul(turned, _solved(inverse, x, held_back, y))
+        right = ops.matmul(turned, y) if many else y
+        weights = _solved(inverse, rows, held_back, right)
+        weights = weights if many else ops.matmul(turned, weights)
     elif items < features:
         matrix = ops.matmul(x, turned) + held_back * ops.eye(items, dtype=dtype)
         inverse = ops.inv(matrix)
@@ -164,16 +171,19 @@ def ridge_variance(queries: Tensor, embedded: Tensor, labels: Tensor, found: Rid
         ops.cast(part, dtype) for part in (found.mean, found.inverse, found.held_back)
     )
     queries = unit_vectors(queries) - ops.expand_dims(mean, 1)
-    if inverse.shape[-1] == embedded.shape[-1]:
-        variance = ops.sum(ops.matmul(queries, inverse) * queries, axis=-1)
-        return ops.cast(variance, given)
     x, _, _ = centred(embedded, labels)
-    products = ops.matmul(queries, ops.swapaxes(x, 1, 2))
-    if embedded.shape[1] is None:
-        columns = ops.swapaxes(products, 1, 2)
-        solved = ops.swapaxes(_solved(inverse, x, held_back, columns), 1, 2)
-    else:
-        solved = ops.matmul(products, inverse)
+    turned = ops.swapaxes(x, 1, 2)
+
+    def times_inverse(rows, of):
+        if embedded.shape[1] is not None:
+            return ops.matmul(rows, inverse)
+        return ops.swapaxes(_solved(inverse, of, held_back, ops.swapaxes(rows, 1, 2)), 1, 2)
+
+    if inverse.shape[-1] == embedded.shape[-1]:
+        variance = ops.sum(times_inverse(queries, turned) * queries, axis=-1)
+        return ops.cast(variance, given)
+    products = ops.matmul(queries, turned)
+    solved = times_inverse(products, x)
     known = ops.sum(solved * products, axis=-1)
     variance = ops.sum(ops.square(queries), axis=-1) - known
     return ops.cast(variance / held_back[:, 0], given)

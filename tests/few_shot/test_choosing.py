@@ -80,3 +80,11 @@ def test_heads_on_the_network_of_a_learner(head, kind):
     images = np.random.default_rng(0).random((2, 28, 28, 1), dtype="float32")
     original = kmeta.load("prototypical-omniglot").network
     np.testing.assert_array_equal(learner.network(images), original(images))
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(250, (5, False)), (251, (1, False)), (1281, (1, True))]
+)
+def test_many_pictures_are_looked_at_once_and_held_by_their_features(count, expected):
+    (album,) = choosing.albums("photos", "imagenet", None, None, None, count).values()
+    assert (album.learner.views, album.learner.many) == expected

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import oracles
 import pytest
+import tensorflow as tf
 
 import kmeta
 from kmeta import Episode, Support
@@ -52,6 +53,24 @@ def test_every_view_of_a_support_image_is_an_item():
     expected -= 0.18 * oracles.ridge_variances(items, flat, 0.3)[:, None]
     np.testing.assert_allclose(made.classify(state, query)[0], 16 * expected, atol=2e-3)
     np.testing.assert_allclose(made(Episode(Support(x, Y[:1]), query))[0], 16 * expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_graphs_of_any_number_of_items_hold_the_smaller_matrix(many, tmp_path):
+    """By features where there are many items, which can also be exported and grow."""
+    made = learner(many=many)
+    made.build((6,))
+    specs = tf.TensorSpec([1, None, 6]), tf.TensorSpec([1, None, 3])
+    graph = tf.function(made.summarise, input_signature=specs).get_concrete_function()
+    assert graph.structured_outputs["inverse"].shape[1:] == ([6, 6] if many else [None, None])
+    vectors = np.abs(X.reshape(18, 6)) / 9
+    classifier = made.adapt(vectors, np.arange(18) % 3, ["a", "b", "c"])
+    kmeta.export(classifier, tmp_path / "bundle", vectors)
+    grown = load_bundle(tmp_path / "bundle")
+    grown.add_class("d", vectors[:4])
+    items, labels = np.concatenate([vectors, vectors[:4]]), [*(np.arange(18) % 3), 3, 3, 3, 3]
+    whole = made.adapt(items, labels, ["a", "b", "c", "d"])
+    np.testing.assert_allclose(grown.predict(vectors), whole.predict(vectors, verbose=0), atol=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -39,7 +39,8 @@ def test_scores_are_those_of_the_equation(items, features, lam):
     )
 
 
-def test_a_graph_that_does_not_know_the_number_of_items_computes_the_same():
+@pytest.mark.parametrize("many", [False, True])
+def test_a_graph_that_does_not_know_the_number_of_items_computes_the_same(many):
     specs = [
         tf.TensorSpec([1, None, 20]),
         tf.TensorSpec([1, None, 3]),
@@ -48,7 +49,8 @@ def test_a_graph_that_does_not_know_the_number_of_items_computes_the_same():
 
     @tf.function(input_signature=specs)
     def graph(x, y, queries):
-        found = ridge_regression(x, y, 0.3)
+        found = ridge_regression(x, y, 0.3, many)
+        assert found.inverse.shape[1:] == ([20, 20] if many else [None, None])
         variances = ridge_variance(queries, x, y, found)
         return ridge_scores(queries, found.mean, found.weights), variances
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kmeta.checks import is_finite, positive, whole_number
+from kmeta.checks import is_finite, positive, true_or_false, whole_number
 from kmeta.episode import Episode, Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.learners.networks import check_vectors
@@ -38,6 +38,8 @@ class R2D2(MetricLearner):
         views: looks at each support image, 1 to 5: as a whole, and its corners enlarged, see
             `kmeta.ops.views`. Each is an item of its own. Queries are seen as a whole only, so that
             answers take no longer. Above 1 it is for pictures.
+        many: whether graphs that do not know the number of support items, such as exported ones,
+            expect more of them than there are features. It changes time and memory, and no answer.
         bn_mode: statistics of batch normalisation outside training, `"running"` or `"batch"`
             (transductive), see `MetricLearner`.
 
@@ -61,6 +63,7 @@ class R2D2(MetricLearner):
         scale: float = 16.0,
         doubt: float = 0.18,
         views: int = 1,
+        many: bool = False,
         bn_mode: str = "running",
         **kwargs: Any,
     ) -> None:
@@ -73,6 +76,7 @@ class R2D2(MetricLearner):
             )
         self.doubt = float(doubt)
         self.views = whole_number("views", views)
+        self.many = true_or_false("many", many)
         if self.views > MOST:
             raise ValueError(f"Argument `views` must be from 1 to {MOST}. Received: views={views}")
 
@@ -119,7 +123,7 @@ class R2D2(MetricLearner):
     ) -> dict[str, Any]:
         """`embedded`, of `embed_support`, and `labels [tasks, items, way]`, from which classes can
         be learned again, and what they were learned as, see `kmeta.ops.ridge.Ridge`."""
-        found = ridge_regression(*self._rows(embedded, labels), self.lam)
+        found = ridge_regression(*self._rows(embedded, labels), self.lam, self.many)
         return {"embedded": embedded, "labels": labels, **found._asdict()}
 
     def compare(
@@ -158,4 +162,5 @@ class R2D2(MetricLearner):
             "scale": self.scale,
             "doubt": self.doubt,
             "views": self.views,
+            "many": self.many,
         }
