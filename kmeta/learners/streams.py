@@ -43,8 +43,8 @@ def at_epoch(episodes: Any, callbacks: Any, epoch: int | None = None) -> Any:
         return callbacks
     if isinstance(callbacks, keras.callbacks.CallbackList):
         # that of a validation before, inside the same `fit`, goes
-        own = [c for c in callbacks.callbacks if getattr(c, "episodes", None) is not episodes]
-        callbacks.callbacks[:] = [*own, SameEpoch(episodes, epoch)]
+        others = [c for c in callbacks.callbacks if getattr(c, "episodes", None) is not episodes]
+        callbacks.callbacks[:] = [*others, SameEpoch(episodes, epoch)]
         return callbacks
     return [*keras.tree.flatten(callbacks or []), SameEpoch(episodes, epoch)]
 

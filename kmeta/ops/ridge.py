@@ -171,22 +171,22 @@ def ridge_variance(queries: Tensor, embedded: Tensor, labels: Tensor, found: Rid
         ops.cast(part, dtype) for part in (found.mean, found.inverse, found.held_back)
     )
     queries = unit_vectors(queries) - ops.expand_dims(mean, 1)
+    by_features, any_number = inverse.shape[-1] == embedded.shape[-1], embedded.shape[1] is None
+    if by_features and not any_number:
+        return ops.cast(ops.sum(ops.matmul(queries, inverse) * queries, axis=-1), given)
     x, _, _ = centred(embedded, labels)
     turned = ops.swapaxes(x, 1, 2)
-
-    def times_inverse(rows, of):
-        if embedded.shape[1] is not None:
-            return ops.matmul(rows, inverse)
-        return ops.swapaxes(_solved(inverse, of, held_back, ops.swapaxes(rows, 1, 2)), 1, 2)
-
-    if inverse.shape[-1] == embedded.shape[-1]:
-        variance = ops.sum(times_inverse(queries, turned) * queries, axis=-1)
-        return ops.cast(variance, given)
-    products = ops.matmul(queries, turned)
-    solved = times_inverse(products, x)
-    known = ops.sum(solved * products, axis=-1)
-    variance = ops.sum(ops.square(queries), axis=-1) - known
-    return ops.cast(variance / held_back[:, 0], given)
+    rows = queries if by_features else ops.matmul(queries, turned)
+    if any_number:
+        of, columns = turned if by_features else x, ops.swapaxes(rows, 1, 2)
+        solved = ops.swapaxes(_solved(inverse, of, held_back, columns), 1, 2)
+    else:
+        solved = ops.matmul(rows, inverse)
+    product = ops.sum(solved * rows, axis=-1)
+    if by_features:
+        return ops.cast(product, given)
+    variance = (ops.sum(ops.square(queries), axis=-1) - product) / held_back[:, 0]
+    return ops.cast(variance, given)
 
 
 def _computed_in(known: Tensor) -> str:

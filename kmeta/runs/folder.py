@@ -69,8 +69,9 @@ class Run:
             machines = config.setdefault("machines", [])
             if not isinstance(machines, list):
                 raise ValueError(f"Argument `machines` must be a list. Received: {machines!r}")
-            parts = [("data_sha256", config.setdefault("data_sha256", {}))]
-            for name, values in (*parts, *(("machines", one) for one in machines)):
+            texts = [("data_sha256", config.setdefault("data_sha256", {}))]
+            texts += [("machines", one) for one in machines]
+            for name, values in texts:
                 for value in mapping(name, values).values():
                     text(name, value)
             shape = config.get("image_shape")

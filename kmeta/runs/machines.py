@@ -30,8 +30,9 @@ def versions():
 
 def hardware():
     """Return the graphics cards of this machine, or else its processor, in words."""
-    if differentiation.gpus():
-        return ", ".join(differentiation.gpus())
+    cards = differentiation.gpus()
+    if cards:
+        return ", ".join(cards)
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         processor = next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))

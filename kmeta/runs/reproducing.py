@@ -15,7 +15,7 @@ from kmeta.evaluation.score import evaluate
 from kmeta.placing import replaced
 from kmeta.recipes.recipe import Recipe, Tasks
 from kmeta.recipes.reproductions import ONE_SHOT_RUNS, Setting
-from kmeta.runs.building import make_learner, make_optimizer
+from kmeta.runs.building import make_learner, ready
 from kmeta.runs.checkpoint import Checkpoint
 from kmeta.runs.data import load_split, make_episodes, sequence_labels
 from kmeta.runs.folder import Run, check_loadable, write_json
@@ -230,10 +230,7 @@ def _keep_state(state, result, made):
 
 def _so_far(run, recipe):
     """The learner of a run by its checkpoint, without optimizer, and what has been made of it."""
-    learner = make_learner(recipe)
-    learner.build(tuple(run.config["image_shape"]))
-    learner.compile(optimizer=make_optimizer(recipe))
-    learner.optimizer.build(learner.trainable_variables)
+    learner = ready(make_learner(recipe), recipe, tuple(run.config["image_shape"]))
     checkpoint = Checkpoint(run.checkpoint_path)
     checkpoint.restore(learner)
     if not checkpoint.epochs_done:
