@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 from kmeta import Episode, Support
-from kmeta.learners.optimization import stateless
+from kmeta.learners import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
 from kmeta.ops import differentiation
 

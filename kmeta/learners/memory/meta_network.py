@@ -10,9 +10,9 @@ from kmeta.checks import whole_number
 from kmeta.episode import Support, Tensor
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
-from kmeta.learners.meta_learner import MetaLearner
 from kmeta.learners.networks import check_way
 from kmeta.learners.restoring import restored
+from kmeta.learners.task_by_task import TaskByTask
 from kmeta.ops import differentiation
 from kmeta.ops.coordinates import generated
 from kmeta.ops.fast_weights import Kernels, embed, meta_information, mix
@@ -20,7 +20,7 @@ from kmeta.ops.padding import valid_items
 
 
 @keras.saving.register_keras_serializable("kmeta")
-class MetaNetwork(MetaLearner):
+class MetaNetwork(TaskByTask):
     """Meta Networks: fast weights, made of gradients, beside the slow weights of two networks.
 
     For a task (Munkhdalai & Yu 2017, algorithm 1), with the embedding `u` of slow weights `Q` and
@@ -97,11 +97,11 @@ class MetaNetwork(MetaLearner):
         self, support: Support, training: bool | None = False, deployed: bool = False
     ) -> dict[str, Any]:
         """`{"keys", "valid", "values", "task_fast"}`: the memory's `r_i` and `W*_i`, and `Q*`."""
-        check_way(self.network.way, support)
         return differentiation.map_tasks(self._task_state, support)
 
     def _task_state(self, support):
         """Algorithm 1, the support set."""
+        check_way(self.network.way, support)
         x, labels = ops.cast(support.x, self.compute_dtype), support.y
         valid = ops.cast(valid_items(labels), x.dtype)
         Q, W = self._slow(self.embedding), self._slow(self.network)
@@ -133,6 +133,11 @@ class MetaNetwork(MetaLearner):
         fast = mix(state["keys"], state["valid"], Kernels(**state["values"]), r)
         # 14: the logits b(W, W*, x)
         return self.network(x, fast)
+
+    def task_loss(self, inputs: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        (support, query_x), *targets = inputs
+        logits = self._classify_task(self._task_state(support), query_x)
+        return logits, [], self.query_loss(logits, *targets)
 
     def _slow(self, network):
         """The kernels of a network, in the type in which the learner computes."""

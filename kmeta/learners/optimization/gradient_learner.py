@@ -6,10 +6,10 @@ import keras
 from keras import ops, tree
 
 from kmeta.episode import Support, Tensor
-from kmeta.learners.meta_learner import MetaLearner
+from kmeta.learners import stateless
 from kmeta.learners.networks import check_way
-from kmeta.learners.optimization import stateless
-from kmeta.learners.optimization.stateless import NetworkState, assign
+from kmeta.learners.stateless import NetworkState, assign
+from kmeta.learners.task_by_task import TaskByTask
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_cross_entropy
 from kmeta.ops.padding import valid_items
@@ -17,7 +17,7 @@ from kmeta.ops.padding import valid_items
 BN_MODES = ("support", "support+1", "batch", "running")
 
 
-class GradientLearner(MetaLearner):
+class GradientLearner(TaskByTask):
     """Base of learners whose state is a network's weights, adapted to each task.
 
     A learner defines `inner_loop(support, training)`.
@@ -30,16 +30,6 @@ class GradientLearner(MetaLearner):
     - `"batch"`: nothing; queries are normalised by their own statistics (transductive);
     - `"running"`: `"fixed"`, the moving averages; in training nothing, as with `"batch"`.
     """
-
-    def compile(
-        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
-    ) -> None:
-        if getattr(loss, "reduction", None) == "sum":
-            raise ValueError(
-                "Argument `loss` must not be a sum, as losses of single tasks are averaged. "
-                f"Received: loss={loss!r} with reduction='sum'"
-            )
-        super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     @property
     def deployed_bn_mode(self) -> str:
@@ -152,55 +142,8 @@ class GradientLearner(MetaLearner):
         check_way(logits.shape[-1], support)
         return support_cross_entropy(logits, support.y)
 
-    def train_step(self, *arguments: Any) -> Any:
-        """Keras': one outer step on a batch of tasks."""
-        return differentiation.training_step(self, self.outer_step, *arguments)
-
-    def outer_step(self, data: Any) -> dict[str, Any]:
-        """One outer step: the mean query loss of the tasks after their inner loops."""
-        episode, query_y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        variables = self.trainable_variables
-        values = differentiation.read(variables)
-        own = stateless.variables(self.network)
-
-        def task(inputs, carry):
-            inputs, seeds = inputs
-
-            def query_loss(values):
-                mapping = zip([*variables, *own.seeds], [*values, *seeds], strict=True)
-                with differentiation.scope(mapping):
-                    logits, fixed, loss = self.task_loss(inputs)
-                return self.optimizer.scale_loss(loss), (loss, logits, fixed)
-
-            (_, extra), gradients = differentiation.value_and_gradients(query_loss, values)
-            loss, logits, fixed = extra
-            return (loss, fixed, gradients), logits, carry
-
-        inputs = (episode, query_y) if sample_weight is None else (episode, query_y, sample_weight)
-        seeds = stateless.seeds_of_tasks(self.network, ops.shape(query_y)[0], True)
-        (loss, fixed, gradients), logits, _ = differentiation.mean_over_tasks(task, (inputs, seeds))
-        if self.bn_mode in ("batch", "running"):
-            assign(own.fixed, fixed)
-        self.optimizer.apply(gradients, variables)
-        self.track_loss(loss, query_y)
-        return self.compute_metrics(episode, query_y, logits, sample_weight)
-
-    def track_loss(self, loss: Tensor, query_y: Tensor) -> None:
-        """Count the mean loss of a step's tasks in that of the epoch, by their number."""
-        loss = loss * differentiation.replicas()  # Keras divided it
-        self._loss_tracker.update_state(loss, sample_weight=ops.shape(query_y)[0])
-
-    def task_loss(self, inputs: Tensor) -> Any:
-        """Logits of one task's queries in training, the statistics as they moved, and the loss."""
+    def task_loss(self, inputs: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         (support, query_x), *targets = inputs
         state = self.task_state(self.inner_loop(support, True), support, True, self.bn_mode)
         logits, fixed = self.classify_task(state, query_x, True)
         return logits, fixed, self.query_loss(logits, *targets)
-
-    def query_loss(self, logits: Tensor, query_y: Tensor, sample_weight: Any = None) -> Tensor:
-        """The compiled loss of one task's queries, with the network's regularisation."""
-        return self.compute_loss(
-            y=query_y[None],
-            y_pred=logits[None],
-            sample_weight=None if sample_weight is None else sample_weight[None],
-        )

@@ -10,9 +10,9 @@ from keras import ops
 from kmeta.checks import true_or_false, whole_number
 from kmeta.episode import Support
 from kmeta.layers.learned_optimizer import LearnedOptimizer
-from kmeta.learners.optimization import stateless
+from kmeta.learners import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
-from kmeta.learners.optimization.stateless import NetworkState
+from kmeta.learners.stateless import NetworkState
 from kmeta.ops import differentiation
 
 

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from kmeta.checks import is_finite, one_of, positive, true_or_false, whole_number
 from kmeta.episode import Support, Tensor
+from kmeta.learners import stateless
 from kmeta.learners.classifier import Classifier
-from kmeta.learners.optimization import stateless
 from kmeta.learners.optimization.gradient_learner import BN_MODES, GradientLearner
-from kmeta.learners.optimization.stateless import NetworkState
+from kmeta.learners.stateless import NetworkState
 from kmeta.ops import differentiation
 from kmeta.ops.losses import support_squared_error
 

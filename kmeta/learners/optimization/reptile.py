@@ -7,9 +7,9 @@ from keras import ops
 
 from kmeta.checks import one_of, positive, seed_number, whole_number
 from kmeta.episode import Support, Tensor
-from kmeta.learners.optimization import stateless
+from kmeta.learners import stateless
 from kmeta.learners.optimization.gradient_learner import GradientLearner
-from kmeta.learners.optimization.stateless import NetworkState, assign
+from kmeta.learners.stateless import NetworkState, assign
 from kmeta.ops import differentiation
 from kmeta.ops.adam import adam_step
 

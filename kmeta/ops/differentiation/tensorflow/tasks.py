@@ -67,15 +67,19 @@ def mean_over_tasks(function: Callable, inputs: Any, carry: Any = ()) -> tuple[A
         total = tree.map_structure(tf.add, total, averaged)
         return index + 1, total, stack.write(index, stacked), carry
 
-    if not tf.executing_eagerly():
-        one = tf.function(one, autograph=False)  # traced once, used for the first task and the rest
-    averaged, stacked, last = one(tf.constant(0), carry)
+    done = 0
+    if tf.executing_eagerly():
+        total, stacked, carry = one(done, carry)
+        done = 1
+    else:  # traced once, and once in the graph: what is in it twice is optimised twice
+        one = tf.function(one, autograph=False)
+        total, stacked, _ = one.get_concrete_function(tf.constant(0), carry).structured_outputs
+        total = tree.map_structure(lambda x: tf.zeros(x.shape, x.dtype), total)
     stack = tf.TensorArray(stacked.dtype, size=tasks, element_shape=stacked.shape)
-    _, total, stack, last = tf.while_loop(
+    _, total, stack, carry = tf.while_loop(
         lambda index, *_: index < tasks,
         add,
-        (tf.constant(1), averaged, stack.write(0, stacked), last),
+        (tf.constant(done), total, stack.write(0, stacked) if done else stack, carry),
         parallel_iterations=1,
     )
-    averaged = tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total)
-    return averaged, stack.stack(), last
+    return tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total), stack.stack(), carry
