@@ -145,20 +145,28 @@ def _named(name, weights, size):
 
 
 def _application(name, weights, size):
-    families = (getattr(keras.applications, n) for n in dir(keras.applications) if n[0].islower())
-    family = next(f.__name__.rsplit(".", 1)[-1] for f in families if hasattr(f, name))
+    make = getattr(keras.applications, name)
     if weights is not None and Path(weights).is_file():
         try:
             check_weights(weights, Path(weights).stat().st_size)
         except ValueError as error:
             raise ValueError(_how_to_get(name, weights, str(error))) from error
     try:
-        network = getattr(keras.applications, name)(
+        network = make(
             include_top=False, weights=weights, pooling="avg", input_shape=(size, size, 3)
         )
     except Exception as error:  # of a download Keras raises a bare Exception
         raise ValueError(_how_to_get(name, weights, str(error))) from error
-    return keras.Sequential([keras.Input((size, size, 3)), ImageNetScaling(family), network])
+    return keras.Sequential([keras.Input((size, size, 3)), ImageNetScaling(family_of(name)), network])
+
+
+def family_of(name):
+    """The module of `keras.applications` that a network's scaling of pixels is in.
+
+    >>> family_of("MobileNetV3Small")
+    'mobilenet_v3'
+    """
+    return getattr(keras.applications, name).__module__.rsplit(".", 1)[-1]
 
 
 def _how_to_get(name, weights, error):

@@ -1,5 +1,7 @@
 """Networks by name, by path and by hand become learners."""
 
+import urllib.error
+
 import keras
 import numpy as np
 import pytest
@@ -76,6 +78,30 @@ def test_learners_and_files(tmp_path):
     classifier.save(tmp_path / "classifier.keras")
     with pytest.raises(ValueError, match="holds a Classifier"):
         backbones.learner_of(tmp_path / "classifier.keras")
+
+
+def test_every_network_of_keras_has_its_scaling():
+    networks = [name for name in dir(keras.applications) if name[0].isupper()]
+    assert len(networks) > 30
+    for name in networks:
+        kmeta.layers.ImageNetScaling(backbones.family_of(name))
+
+
+def test_weights_that_cannot_be_downloaded(monkeypatch, tmp_path):
+    """One line says which file to get, where from, and which option takes it."""
+    from keras.src.utils import file_utils
+
+    def no_network(*_):
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(file_utils, "urlretrieve", no_network)
+    monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
+    with pytest.raises(ValueError, match="cannot be downloaded") as error:
+        backbones.learner_of("MobileNetV3Small")
+    text = str(error.value)
+    assert "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5 where" in text
+    assert "https://storage.googleapis.com/" in text and "--weights FILE" in text
+    assert "\n" not in text
 
 
 @pytest.mark.parametrize(
