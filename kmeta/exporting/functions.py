@@ -23,6 +23,7 @@ class Functions:
         self.learner = classifier.learner
         self.can_grow = classifier.can_grow
         self.way = None if self.can_grow else len(classifier.class_names)
+        self._names = list(self.state()) if self.can_grow else []  # a graph would read it all
         self._network = tf.function(self.learner.network, autograph=False)  # once for all that call
 
     def state(self):
@@ -56,7 +57,7 @@ class Functions:
         """`serving_default` and `embed` at once."""
         with self.classifier.own_weights():
             embedded = self._embedded(images)
-            logits = self.learner.compare(self.classifier.state, embedded)[0]
+            logits = self.learner.compare(self.classifier.held_state, embedded)[0]
         embeddings = {"embeddings": tf.cast(embedded[0], tf.float32)}
         return {**self._named(logits, settings), **embeddings}
 
@@ -97,7 +98,7 @@ class Functions:
         """The same for embedded queries."""
         embedded = tf.cast(tf.expand_dims(embeddings, 0), self.learner.compute_dtype)
         with self.classifier.own_weights():
-            named = dict(zip(self.state(), tensors, strict=True))
+            named = dict(zip(self._names, tensors, strict=True))
             state = portable.to_state(self.learner, named)
             logits = self.learner.compare(state, embedded)[0]
         return _answers(logits, **settings)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
+from tf2onnx.graph import Graph
 
 from kmeta.exporting.logs import silent
 
@@ -82,7 +83,7 @@ def _converted(endpoint):
 
     traced = tf.function(function, autograph=False)
     signature = (*endpoint.inputs, *settings)
-    with silent("tf2onnx"), _inlined():
+    with silent("tf2onnx"), _inlined(), _written_once():
         graph = traced.get_concrete_function(*signature).graph  # the one that is converted
         model, _ = tf2onnx.convert.from_function(
             traced,
@@ -92,6 +93,27 @@ def _converted(endpoint):
         )
     _hold_constants(model.graph, graph.captures)
     return model
+
+
+@contextlib.contextmanager
+def _written_once():
+    """Let tf2onnx write a graph as a message when it is done, and not after each optimisation too.
+
+    Messages keep what was written before: some forty copies of all weights.
+    """
+    write = Graph.update_proto
+    Graph.update_proto = lambda *_: None
+    make = Graph.make_graph
+
+    def make_graph(graph, *args, **kwargs):
+        Graph.update_proto = write
+        return make(graph, *args, **kwargs)
+
+    Graph.make_graph = make_graph
+    try:
+        yield
+    finally:
+        Graph.update_proto, Graph.make_graph = write, make
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from kmeta.edge.state import few
 from kmeta.edge.wire import field
 
 _NAME, _SIGNATURE = 1, 3  # fields of ModelSpec
@@ -35,7 +36,7 @@ def save(functions, support_labels, state, path):
     known = {
         "support_labels": tf.make_tensor_proto(support_labels),
         "image_bytes": tf.make_tensor_proto(np.array([dot], dtype=object), tf.string),
-        **{name: _even(rows.shape, rows.dtype, 0) for name, rows in state.items()},
+        **{name: _even(rows.shape, rows.dtype, 0) for name, rows in few(state).items()},
     }
     with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
         for name, function in functions.items():

@@ -10,7 +10,7 @@ from kmeta.learners.classifier import Classifier
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.ops.views import views
 
-BATCH = 32  # pictures looked at together
+BATCH = 16  # pictures looked at together
 SAMPLE = 8  # prepared pictures that are kept, to prove an export with
 
 

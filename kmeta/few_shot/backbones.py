@@ -157,7 +157,9 @@ def _application(name, weights, size):
         )
     except Exception as error:  # of a download Keras raises a bare Exception
         raise ValueError(_how_to_get(name, weights, str(error))) from error
-    return keras.Sequential([keras.Input((size, size, 3)), ImageNetScaling(family_of(name)), network])
+    return keras.Sequential(
+        [keras.Input((size, size, 3)), ImageNetScaling(family_of(name)), network]
+    )
 
 
 def family_of(name):

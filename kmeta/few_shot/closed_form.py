@@ -29,8 +29,8 @@ def ridge(x, labels, groups, lam, views=1):
     """
     x, y = unit(x), np.eye(labels.max() + 1)[np.repeat(labels, views)]
     count, totals = len(x), y.sum(0)
-    x = x - x.mean(0)
-    squares = np.square(x).sum(1)
+    x -= x.mean(0)
+    squares = _squares(x)
     basis, values = _basis(x)
     mixed = basis.T @ y
     found, variances = np.empty((len(labels), y.shape[1])), np.empty(len(labels))
@@ -73,8 +73,14 @@ def prototypes(x, labels, groups, logits_of):
 
 def unit(x):
     """Vectors of length 1."""
-    x = np.asarray(x, "float64")
-    return x / np.sqrt(np.square(x).sum(-1, keepdims=True) + 1e-12)
+    x = np.array(x, "float64")
+    x /= np.sqrt(_squares(x)[..., None] + 1e-12)
+    return x
+
+
+def _squares(x):
+    """Squared lengths of vectors, without another array of their size."""
+    return np.einsum("...i,...i->...", x, x)
 
 
 def _basis(x):
@@ -84,4 +90,4 @@ def _basis(x):
         return vectors, np.maximum(values, 0)
     values, vectors = np.linalg.eigh(x.T @ x)
     kept = values > 1e-10 * max(values[-1], 1e-10)
-    return x @ vectors[:, kept] / np.sqrt(values[kept]), values[kept]
+    return x @ (vectors[:, kept] / np.sqrt(values[kept])), values[kept]

@@ -124,6 +124,11 @@ class Classifier(SavedFinite):
         )
 
     @property
+    def held_state(self) -> Any:
+        """The same as variables, of which a graph reads those only that it needs."""
+        return tree.pack_sequence_as(self._structure, self._state)
+
+    @property
     def can_grow(self) -> bool:
         """Whether classes can be added, see `MetricLearner.portable_state`."""
         return hasattr(self.learner, "portable_state")

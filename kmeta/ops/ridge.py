@@ -82,7 +82,7 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float, many: bool = 
         # eigenvalues of X X^T, and of X^T X, lie between 0 and its trace
         rows = turned if many else x
         matrix = ops.matmul(rows, ops.swapaxes(rows, 1, 2))
-        matrix += held_back * ops.eye(ops.shape(rows)[1], dtype=dtype)
+        matrix += held_back * _eye(matrix)
         narrow = (ops.cast(part, "float32") for part in (matrix, held_back, held_back + trace))
         inverse = ops.cast(newton_inverse(*narrow), dtype)
         right = ops.matmul(turned, y) if many else y
@@ -166,15 +166,14 @@ def ridge_variance(queries: Tensor, embedded: Tensor, labels: Tensor, found: Rid
         labels=(labels, "tasks items way"),
     )
     given, dtype = backend.standardize_dtype(queries.dtype), _computed_in(embedded)
-    queries, embedded, labels = (ops.cast(part, dtype) for part in (queries, embedded, labels))
     mean, inverse, held_back = (
         ops.cast(part, dtype) for part in (found.mean, found.inverse, found.held_back)
     )
-    queries = unit_vectors(queries) - ops.expand_dims(mean, 1)
+    queries = unit_vectors(ops.cast(queries, dtype)) - ops.expand_dims(mean, 1)
     by_features, any_number = inverse.shape[-1] == embedded.shape[-1], embedded.shape[1] is None
     if by_features and not any_number:
         return ops.cast(ops.sum(ops.matmul(queries, inverse) * queries, axis=-1), given)
-    x, _, _ = centred(embedded, labels)
+    x, _, _ = centred(ops.cast(embedded, dtype), ops.cast(labels, dtype))
     turned = ops.swapaxes(x, 1, 2)
     rows = queries if by_features else ops.matmul(queries, turned)
     if any_number:
@@ -221,8 +220,17 @@ def newton_inverse(matrix: Tensor, least: Tensor, largest: Tensor) -> Tensor:
            [0.  , 0.25]], dtype=float32)
     """
     check_shapes(matrix=(matrix, "... n n"))
-    eye = ops.eye(ops.shape(matrix)[-1], dtype=matrix.dtype)
-    inverse = 2.0 / (least + largest) * eye
+    inverse = 2.0 / (least + largest) * _eye(matrix)
     for _ in range(STEPS):
         inverse = 2.0 * inverse - ops.matmul(inverse, ops.matmul(matrix, inverse))
     return inverse
+
+
+def _eye(matrix: Tensor) -> Tensor:
+    """Identity matrices of the size of others, `[..., n, n]`.
+
+    Any permutation, compared with itself, is one. Of one that depends on data an exported graph
+    makes no file of `n * n` numbers.
+    """
+    order = ops.argsort(matrix[..., 0], axis=-1)
+    return ops.cast(ops.expand_dims(order, -1) == ops.expand_dims(order, -2), matrix.dtype)

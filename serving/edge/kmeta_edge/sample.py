@@ -8,19 +8,20 @@ the other signatures for the inputs that `inputs` returns.
 import numpy as np
 
 from .images import to_float
+from .state import few
 
 NAMES = ("images", "support_labels", "probabilities")  # that a device reads and keeps
 
 
 def inputs(stored, state):
-    """Inputs of all signatures by name: of the arrays of a sample, and a state."""
+    """Inputs of all signatures by name: of the arrays of a sample, and of (a part of) a state."""
     images, labels = to_float(stored["images"], "images"), stored["support_labels"]
     found = {
         "images": images,
         "queries": images,
         "support_images": images[np.arange(len(labels)) % len(images)],
         "support_labels": labels,
-        **state,
+        **few(state),
     }
     if "image_bytes" in stored:
         found["image_bytes"] = stored["image_bytes"]

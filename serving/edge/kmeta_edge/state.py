@@ -6,6 +6,8 @@ class.
 
 import numpy as np
 
+MOST = 300  # support items, with which the signatures of a bundle are tried
+
 
 def way(state):
     """The number of classes of a state.
@@ -52,6 +54,20 @@ def names(labels, class_names):
         seen[label] += 1
         found.append(f"{class_names[label]} {seen[label]}")
     return found
+
+
+def few(state, most=MOST):
+    """A state of the same kind, of a few of its support items where there are many.
+
+    >>> few({"labels": np.repeat(np.arange(4), 3), "embedded": np.zeros((12, 5))}, 6)["labels"]
+    array([0, 0, 1, 2, 2, 3])
+    """
+    owner = state.get("labels")
+    if owner is None or len(owner) <= most:
+        return state
+    chosen = np.linspace(0, len(owner) - 1, most).astype(int)
+    found = {name: rows[chosen] for name, rows in state.items()}
+    return {**found, "labels": np.unique(found["labels"], return_inverse=True)[1]}
 
 
 def with_class(state, added, way):
