@@ -12,7 +12,7 @@ import pdoc
 import kmeta
 
 # Public beside those that kmeta itself names.
-MORE = ("episode", "evaluation", "exporting", "recipes", "report", "runs")
+MORE = ("episode", "recipes", "report", "runs")
 
 
 def load_names():

@@ -77,16 +77,18 @@ class QueryContext(keras.layers.Layer):
         self.cell.build((None, 2 * features))
 
     def call(self, embedded: Tensor, support: Support, valid: Tensor) -> Tensor:
-        flat = ops.reshape(embedded, (-1, embedded.shape[-1]))
-        hidden, state = ops.zeros_like(embedded), ops.zeros_like(flat)
+        h, c = ops.zeros_like(embedded), ops.zeros_like(embedded)
         for _ in range(self.read_steps):
-            read = attention_read(hidden, support, valid)
-            inputs = ops.reshape(
-                ops.concatenate([embedded, read], axis=-1), (-1, 2 * flat.shape[-1])
-            )
-            output, (_, state) = self.cell(inputs, [ops.reshape(hidden, ops.shape(flat)), state])
-            hidden = ops.reshape(output, ops.shape(embedded)) + embedded
-        return hidden
+            r = attention_read(h, support, valid)
+            output, c = self._lstm(ops.concatenate([embedded, r], axis=-1), h, c)
+            h = output + embedded
+        return h
+
+    def _lstm(self, *sequences):
+        """One step of the LSTM, `(output, c)` of `(input, h, c)`, for all queries of all tasks."""
+        rows = [ops.reshape(x, (-1, x.shape[-1])) for x in sequences]
+        output, (_, c) = self.cell(rows[0], rows[1:])
+        return [ops.reshape(x, ops.shape(sequences[1])) for x in (output, c)]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "read_steps": self.read_steps}

@@ -137,9 +137,11 @@ class MemoryCell(keras.layers.Layer):
             control = self.control(seen)
         keys = ops.reshape(self.keys(control), (-1, self.heads, self.width))
 
+        # w^lu_{t-1}, w^w_t and M_t (equations 6 to 8)
         least = lrua.least_used(usage, self.heads)
         write = lrua.write_weights(self.gates(control), read, least)
         memory = lrua.write(memory, least, write, keys)
+        # w^r_t and r_t (2 to 4), then w^u_t (5)
         read = lrua.read_weights(keys, memory, self.scale)
         vectors = ops.reshape(lrua.read(read, memory), (-1, self.heads * self.width))
         usage = lrua.decayed_usage(usage, read, write, self.decay)
