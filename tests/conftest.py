@@ -1,5 +1,6 @@
 """What every test may rely on: quiet TensorFlow, and real data where a checkout has them."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 from warm_python import WarmPython
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+gc.set_threshold(10_000, 10, 10)  # graphs are many objects that live long; each is looked at less
 
 _BESIDE = Path(__file__).parents[2] / "shared" / "data"
 if "KMETA_DATA" not in os.environ and _BESIDE.is_dir():
