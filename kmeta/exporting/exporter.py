@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kmeta.edge import place
+from kmeta.edge import arrays, place
 from kmeta.edge.images import to_float
 from kmeta.edge.thumbnails import FILE, Thumbnails
 from kmeta.exporting import int8, manifest, parity
@@ -163,14 +163,14 @@ def _write(classifier, pixels, folder, thumbnails):
     table = endpoints.table(classifier)
     functions = saved_model.trace(table)
     sample = samples.make(classifier, functions, pixels)
-    np.savez_compressed(folder / "sample.npz", **sample)
+    arrays.write(folder / "sample.npz", sample)
     state = samples.state(classifier) if classifier.can_grow else {}
     if state:
-        np.savez_compressed(folder / "state.npz", **state)
+        arrays.write(folder / "state.npz", state)
     if thumbnails is not None:
         if "embedded" in state:
             thumbnails = thumbnails._replace(features=None, labels=None)
-        np.savez_compressed(folder / FILE, **thumbnails.arrays())
+        arrays.write(folder / FILE, thumbnails.arrays())
     model = folder / "saved_model" / "1"
     saved_model.save(functions, os.fspath(model), classifier.class_names)
     warmup.save(functions, sample["support_labels"], state, model)

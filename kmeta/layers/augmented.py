@@ -20,7 +20,7 @@ class AugmentedConvNet(keras.layers.Layer):
     Args:
         way: classes.
         filters: channels of every convolution.
-        blocks: number of convolutions.
+        blocks: number of convolutions, at most 16.
         features: outputs of the dense layer.
         initializer: name of the Keras initializer of all kernels.
 
@@ -29,7 +29,8 @@ class AugmentedConvNet(keras.layers.Layer):
     Output: logits `[items, way]`.
 
     Raises:
-        ValueError: if a size is no positive integer, or Keras has no such initializer.
+        ValueError: if a size is no positive integer, there are more than 16 blocks, or Keras has
+            no such initializer.
 
     Deviations: the paper draws weights from U(-0.1, 0.1); `"lecun_normal"` is what the authors'
     code does.
@@ -60,7 +61,7 @@ class AugmentedConvNet(keras.layers.Layer):
             )
         self.way = whole_number("way", way)
         self.filters = whole_number("filters", filters)
-        self.blocks = whole_number("blocks", blocks)
+        self.blocks = whole_number("blocks", blocks, most=16)
         self.features = whole_number("features", features)
         self.initializer = initializer
         self.convolutions, self.dense, self.head = [], None, None

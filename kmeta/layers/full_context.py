@@ -9,6 +9,8 @@ from kmeta.checks import whole_number
 from kmeta.episode import Support, Tensor
 from kmeta.ops.attention import attention_read
 
+MOST_READS = 1000  # each is a part of its own of the graph
+
 
 @keras.saving.register_keras_serializable("kmeta")
 class SupportContext(keras.layers.Layer):
@@ -56,7 +58,7 @@ class QueryContext(keras.layers.Layer):
     beside its input instead of beside `h`: the same function, for both only enter sums.
 
     Args:
-        read_steps: how often the support set is read, K of the paper.
+        read_steps: how often the support set is read, K of the paper; at most 1000.
 
     Input: `f'`, `[tasks, queries, features]`; the support set `g`, `[tasks, items, features]`; and
     `valid`, `[tasks, items]` booleans. Output: `[tasks, queries, features]`.
@@ -69,7 +71,7 @@ class QueryContext(keras.layers.Layer):
 
     def __init__(self, read_steps: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.read_steps = whole_number("read_steps", read_steps)
+        self.read_steps = whole_number("read_steps", read_steps, most=MOST_READS)
 
     def build(self, input_shape: Any) -> None:
         features = input_shape[-1]

@@ -13,7 +13,7 @@ from kmeta.edge.scoring import UNKNOWN
 from kmeta.episode import Tensor
 from kmeta.learners.classifier_inputs import check_images, check_options, sound
 from kmeta.learners.finite import SavedFinite
-from kmeta.learners.restoring import restored
+from kmeta.learners.restoring import as_configuration, restored
 from kmeta.ops import differentiation, scoring
 
 CERTAIN = (0.0, 100.0)  # slope and offset whose sigmoid is 1
@@ -270,17 +270,14 @@ class Classifier(SavedFinite):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Classifier":
-        config = dict(config)
-        learner = restored(config.pop("learner"))
-        for name in ("trainable", "dtype"):
-            config.pop(name, None)
-        try:
+        config = {name: x for name, x in config.items() if name not in ("trainable", "dtype")}
+        with as_configuration("a classifier"):
+            learner = restored(config.pop("learner"))
             leaves = [_nothing(shape, dtype) for shape, dtype in config.pop("specs")]
             state = tree.map_structure(lambda i: leaves[i], config.pop("structure"))
             found = cls(learner, state, **config)
-            found.logits(np.zeros((1, *found.image_shape), "float32"))  # are there as many names?
-        except (LookupError, TypeError, AttributeError) as error:
-            raise ValueError(f"This is no configuration of a classifier: {error!r}") from error
+            image = keras.KerasTensor((1, *found.image_shape))
+            found.compute_output_spec(image)  # are there as many names?
         return found
 
 

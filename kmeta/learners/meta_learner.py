@@ -15,7 +15,7 @@ from kmeta.learners.classifier import Classifier
 from kmeta.learners.finite import SavedFinite
 from kmeta.learners.labels import labels_and_names
 from kmeta.learners.networks import options_of, shape_text
-from kmeta.learners.restoring import restored, restored_shape
+from kmeta.learners.restoring import as_configuration, restored, restored_shape
 from kmeta.learners.streams import at_epoch, image_shape_of, rewound
 from kmeta.ops import differentiation
 
@@ -296,5 +296,6 @@ class MetaLearner(SavedFinite):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        config = dict(config)
-        return cls(restored(config.pop("network")), **config)
+        with as_configuration(cls.__name__):
+            parts = {name: restored(value) for name, value in config.items()}
+            return cls(parts.pop("network"), **parts)

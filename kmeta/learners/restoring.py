@@ -4,8 +4,10 @@ A file that names classes and functions can do what these can do. Keras refuses 
 mode; here everything is refused that is not known to be harmless, in whatever mode.
 """
 
+import contextlib
 import math
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -82,7 +84,19 @@ def restored(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     check_config(value)
-    return keras.saving.deserialize_keras_object(value)
+    with as_configuration(value.get("class_name", "what a learner has")):
+        return keras.saving.deserialize_keras_object(value)
+
+
+@contextlib.contextmanager
+def as_configuration(kind: str) -> Iterator[None]:
+    """Raise ValueError for whatever a configuration that is none of a kind raises inside."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except Exception as error:  # Keras raises any
+        raise ValueError(f"This is no configuration of {kind}: {error!r}") from error
 
 
 def restored_shape(shape: Any) -> tuple[int, ...]:

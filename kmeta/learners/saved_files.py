@@ -4,19 +4,13 @@ A `.keras` file is a zip archive of a configuration, which names what is to be m
 in HDF5, which may point to other files or claim any size.
 """
 
-import contextlib
 import io
 import json
-import math
-import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
-import keras
 
 from kmeta.episode import Tensor
 from kmeta.learners.restoring import check_config
@@ -54,30 +48,6 @@ def check_keras_file(path: Tensor) -> int:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(f"it is no zip archive that can be read: {error}") from error
     return check_weights(io.BytesIO(weights), len(weights))
-
-
-@contextlib.contextmanager
-def bounded_weights(most: int) -> Iterator[None]:
-    """Raise ValueError inside, before it is made, for a weight that makes them more than `most`.
-
-    A configuration of a few bytes may ask for a layer of any size. Counted is what this thread
-    makes of layers of Keras, in bytes.
-    """
-    add_weight, made, thread = keras.Layer.add_weight, [0], threading.get_ident()
-
-    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == thread:
-            shape = (args[0] if args else kwargs.get("shape")) or ()
-            made[0] += 4 * math.prod(shape)
-            if made[0] > most:
-                raise ValueError(f"its configuration asks for more than {most} bytes of weights")
-        return add_weight(self, *args, **kwargs)
-
-    keras.Layer.add_weight = counted
-    try:
-        yield
-    finally:
-        keras.Layer.add_weight = add_weight
 
 
 def _check_entries(archive, size):

@@ -9,8 +9,9 @@ import numpy as np
 
 from kmeta import learners, weights
 from kmeta.layers.efficientnet_lite import EfficientNetLite0
+from kmeta.learners.bounds import bounded
 from kmeta.learners.finite import not_finite
-from kmeta.learners.saved_files import bounded_weights, check_keras_file
+from kmeta.learners.saved_files import check_keras_file
 from kmeta.ops.views import MOST
 from kmeta.runs.folder import Run, check_loadable
 
@@ -46,7 +47,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"Cannot load {path}: {error}") from error
     try:
         # a classifier has those of its learner twice, and halves count as wholes
-        with bounded_weights(4 * held + SPARE):
+        with bounded(4 * held + SPARE):
             loaded = keras.models.load_model(path, safe_mode=True)
     except Exception as error:  # whatever a damaged or foreign file makes Keras raise
         raise ValueError(f"Cannot load {path}: {type(error).__name__}: {error}") from error

@@ -7,14 +7,19 @@ One file for each kind of attack that is known of Keras' format, made here and g
 import base64
 import json
 import marshal
+import random
 import zipfile
 
+import attack_kinds
 import keras
 import numpy as np
 import pytest
 from keras import layers, tree
+from specimens import SIZE, SPECIMENS
 
 import kmeta
+from kmeta import learners
+from kmeta.learners.bounds import bounded
 from kmeta.learners.restoring import LAYERS, check_config, layer_class, restored
 
 FORBIDDEN = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "StringLookup")
@@ -167,3 +172,68 @@ def test_what_people_use_is_restored():
         assert [w.shape for w in copy.weights] == [w.shape for w in model.weights]
     assert restored("memory") == "memory" and restored(None) is None
     check_config(tree.map_structure(lambda x: x, {"a": [1, ("b", None)]}))
+
+
+def specimens_of_classes():
+    """An object, or a function that makes one, of every class that kmeta has registered."""
+    of_layers = kmeta.layers
+    made = {f"{name} learner": specimen.make for name, specimen in SPECIMENS.items()}
+    made |= {
+        "Classifier": lambda: kmeta.PrototypicalNetwork(layers.Dense(3)).adapt(np.eye(2), [0, 1]),
+        "Classifier of sequences": lambda: NETWORKS["memory"]().adapt(np.eye(3), [0, 1, 2]),
+        "Conv4": of_layers.Conv4,
+        "KochConvNet": of_layers.KochConvNet,
+        "RelationEmbedding": of_layers.RelationEmbedding,
+        "RelationModule": of_layers.RelationModule,
+        "MemoryCell": of_layers.MemoryCell,
+        "SupportContext": of_layers.SupportContext,
+        "QueryContext": of_layers.QueryContext,
+        "AugmentedConvNet": of_layers.AugmentedConvNet,
+        "LearnedOptimizer": of_layers.LearnedOptimizer,
+        "TaskFastWeights": of_layers.TaskFastWeights,
+        "ExampleFastWeights": of_layers.ExampleFastWeights,
+        "BatchNormalization": of_layers.BatchNormalization,
+        "EfficientNetLite0": of_layers.EfficientNetLite0,
+        "ImageNetScaling": lambda: of_layers.ImageNetScaling("mobilenet_v2"),
+        "RelationLoss": lambda: NETWORKS["relation"]().default_loss(),
+        "SiameseAccuracy": lambda: NETWORKS["siamese"]().accuracy(),
+        "LabelAccuracy": lambda: kmeta.MemoryAugmentedNetwork(
+            layers.Dense(3), 5, layers.LSTMCell(4), labels="strings"
+        ).accuracy(),
+    }
+    return made
+
+
+MADE = specimens_of_classes()
+
+
+def test_every_registered_class_has_a_specimen():
+    learners.register_classes()
+    registered = keras.saving.get_custom_objects().values()
+    mine = {kind for kind in registered if kind.__module__.startswith("kmeta.")}
+    assert len(mine) > 20
+    assert mine == {type(make()) for make in MADE.values()}
+
+
+@pytest.mark.parametrize("attempts", [5, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", MADE)
+def test_changed_configurations(kind, attempts, tmp_path):
+    """Whatever is changed in one: an object is made or there is a ValueError, and no code runs."""
+    made, marker = MADE[kind](), tmp_path / "ran"
+    if kind.endswith("learner"):
+        made.build((SIZE, SIZE, 1))
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(made)))
+    assert type(restored(config)) is type(made)
+    rng, harmless, taken = random.Random(kind), list(attack_kinds.JUNK), 0
+    for _ in range(attempts):
+        attack_kinds.JUNK = (*harmless, bytecode(marker), dense(function("system", "os")), 10**9)
+        other = attack_kinds.changed(config, rng)
+        try:
+            with bounded(2**22):
+                restored(other)
+            taken += 1
+        except ValueError:
+            pass
+    attack_kinds.JUNK = tuple(harmless)
+    assert taken < attempts
+    assert not marker.exists()

@@ -404,8 +404,7 @@ def test_arrays_are_bounded(bundle, monkeypatch):
     assert tracemalloc.get_traced_memory()[1] < 20 << 20
     tracemalloc.stop()
     monkeypatch.setattr(arrays, "LARGEST", 1000)
-    monkeypatch.setattr(arrays.read, "__defaults__", (None, 1000))
-    with pytest.raises(ValueError, match="sample.npz has images.npy has 2480 bytes, more than 10"):
+    with pytest.raises(ValueError, match="npz has arrays of 2796 bytes together, more"):
         FewShotClassifier.load(bundle)
     header = np.lib.format.header_data_from_array_1_0(np.zeros(3, "uint8"))
     member = io.BytesIO()
@@ -415,9 +414,22 @@ def test_arrays_are_bounded(bundle, monkeypatch):
     rehash(bundle, "sample.npz")
     with pytest.raises(ValueError, match="images.npy holds no numbers, or not as many as it says"):
         FewShotClassifier.load(bundle)
+    np.savez_compressed(bundle / "state.npz", **{f"a{i}": np.zeros(900, "uint8") for i in range(3)})
+    rehash(bundle, "state.npz")  # each is small enough
+    with pytest.raises(ValueError, match="state.npz has arrays of 3084 bytes together"):
+        FewShotClassifier.load(bundle)
     (bundle / "manifest.json").write_text(" " * (17 << 20))
     with pytest.raises(ValueError, match="manifest.json' is damaged: it has more than 16777216 by"):
         FewShotClassifier.load(bundle)
+
+
+def test_what_could_not_be_read_again_is_not_saved(bundle, support, tmp_path, monkeypatch):
+    classifier = FewShotClassifier.load(bundle)
+    size = sum(values.nbytes for values in classifier.known().values())
+    monkeypatch.setattr(arrays, "LARGEST", size)
+    with pytest.raises(ValueError, match=f"bytes together, more than {size}"):
+        classifier.save(tmp_path / "saved")
+    assert not list(tmp_path.glob("*saved*"))
 
 
 def test_signatures_follow_the_classes(bundle, support):

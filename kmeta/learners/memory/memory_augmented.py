@@ -12,7 +12,6 @@ from kmeta.episode import Episode, Sequence, Support, Tensor
 from kmeta.layers.memory_cell import MemoryCell
 from kmeta.learners.meta_learner import MetaLearner
 from kmeta.learners.networks import check_vectors
-from kmeta.learners.restoring import restored
 from kmeta.ops.padding import last_item, padding_last, valid_items
 
 BASELINE_UNITS = 200
@@ -250,10 +249,6 @@ class MemoryAugmentedNetwork(MetaLearner):
             "scale": self.scale,
             "standardize": self.standardize,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        return super().from_config({**config, "cell": restored(config["cell"])})
 
 
 @keras.saving.register_keras_serializable("kmeta")

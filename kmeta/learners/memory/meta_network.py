@@ -11,7 +11,6 @@ from kmeta.episode import Support, Tensor
 from kmeta.layers.augmented import AugmentedConvNet
 from kmeta.layers.fast_weights import ExampleFastWeights, TaskFastWeights
 from kmeta.learners.networks import check_way
-from kmeta.learners.restoring import restored
 from kmeta.learners.task_by_task import TaskByTask
 from kmeta.ops import differentiation
 from kmeta.ops.coordinates import generated
@@ -152,7 +151,3 @@ class MetaNetwork(TaskByTask):
             "embedding": keras.saving.serialize_keras_object(self.embedding),
             "units": self.units,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        return super().from_config({**config, "embedding": restored(config["embedding"])})

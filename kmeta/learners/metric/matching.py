@@ -6,10 +6,9 @@ import keras
 
 from kmeta.checks import positive, true_or_false, whole_number
 from kmeta.episode import Episode, Tensor
-from kmeta.layers.full_context import QueryContext, SupportContext
+from kmeta.layers.full_context import MOST_READS, QueryContext, SupportContext
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.learners.networks import check_layer
-from kmeta.learners.restoring import restored
 from kmeta.ops.attention import label_log_probabilities, masked_softmax
 from kmeta.ops.distances import cosine_similarity
 from kmeta.ops.padding import valid_items
@@ -29,7 +28,7 @@ class MatchingNetwork(MetricLearner):
         full_context: embed support items and queries in the context of the support set, by a
             bidirectional LSTM and by an LSTM with attention (appendix A). The answer then depends
             on the order of the support set, as published.
-        read_steps: reads of the support set for a query, K, with `full_context`.
+        read_steps: reads of the support set for a query, K, with `full_context`; at most 1000.
         scale: factor of the cosines. 1 is the published form, under which no item of a one-shot
             task of 20 classes can have more than 0.28 of the attention; about 10 learns sooner.
         bn_mode: statistics of batch normalisation outside training, `"running"` or `"batch"`
@@ -61,7 +60,7 @@ class MatchingNetwork(MetricLearner):
         check_layer("support_embedding", support_embedding, or_none=True)
         self.support_embedding = support_embedding
         self.full_context = true_or_false("full_context", full_context)
-        self.read_steps = whole_number("read_steps", read_steps)
+        self.read_steps = whole_number("read_steps", read_steps, most=MOST_READS)
         self.scale = positive("scale", scale)
         self.query_context = QueryContext(read_steps, dtype=self.dtype_policy)
         self.support_context = SupportContext(dtype=self.dtype_policy)
@@ -129,8 +128,3 @@ class MatchingNetwork(MetricLearner):
             "read_steps": self.read_steps,
             "scale": self.scale,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        support = restored(config["support_embedding"])
-        return super().from_config({**config, "support_embedding": support})

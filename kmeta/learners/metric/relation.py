@@ -9,7 +9,6 @@ from kmeta.episode import Tensor
 from kmeta.layers.relation import RelationModule
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.learners.networks import check_layer
-from kmeta.learners.restoring import restored
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -116,8 +115,3 @@ class RelationNetwork(MetricLearner):
             **super().get_config(),
             "relation_module": keras.saving.serialize_keras_object(self.relation_module),
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        module = restored(config["relation_module"])
-        return super().from_config({**config, "relation_module": module})

@@ -9,7 +9,6 @@ from kmeta.checks import one_of
 from kmeta.episode import Episode, Pairs, Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.learners.networks import check_vectors
-from kmeta.learners.restoring import restored
 from kmeta.ops.pairs import CLASS_SCORES, DISTANCES, class_log_odds, component_distances
 
 
@@ -162,11 +161,6 @@ class SiameseNetwork(MetricLearner):
             "alpha_initializer": keras.initializers.serialize(self.alpha_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        names = ("alpha_initializer", "bias_initializer")
-        return super().from_config({**config, **{name: restored(config[name]) for name in names}})
 
 
 @keras.saving.register_keras_serializable("kmeta")

@@ -91,7 +91,7 @@ def arrays(directory, contents, name, names=None):
     """The arrays of an .npz file of a bundle by name, those of `names`, or all.
 
     Raises:
-        ValueError: if it is none, or larger than `kmeta.edge.arrays.LARGEST`.
+        ValueError: if it is none, or its arrays are larger than `kmeta.edge.arrays.LARGEST`.
     """
     try:
         return npz.read(contents[name], names)

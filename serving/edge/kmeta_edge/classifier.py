@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from . import bundle, names, onnx_file, place, state, thumbnails
+from . import arrays, bundle, names, onnx_file, place, state, thumbnails
 from .answering import Answering
 from .images import to_float
 from .models import CLASS_NAMES
@@ -100,7 +100,8 @@ class FewShotClassifier(Answering):
             overwrite: replace the bundle that is there.
 
         Raises:
-            ValueError: if `directory` is in use, or `threshold` is not from 0 to 1.
+            ValueError: if `directory` is in use, `threshold` is not from 0 to 1, or what is known
+                of the classes is larger than bundles may hold.
         """
         if not is_probability(self.threshold):
             raise ValueError(f"`threshold` must be from 0 to 1. Received: {self.threshold!r}")
@@ -123,10 +124,10 @@ class FewShotClassifier(Answering):
             for name, content in models.items():
                 (folder / f"{name}.onnx").write_bytes(content)
             if self._state is not None:
-                np.savez_compressed(folder / "state.npz", **self._state)
-            np.savez_compressed(folder / "sample.npz", **stored)
+                arrays.write(folder / "state.npz", self._state)
+            arrays.write(folder / "sample.npz", stored)
             if self.thumbnails is not None:
-                np.savez_compressed(folder / thumbnails.FILE, **self.thumbnails.arrays())
+                arrays.write(folder / thumbnails.FILE, self.thumbnails.arrays())
             bundle.write_manifest(folder, manifest)
         if pathlib.Path(directory).resolve() == self.path:
             self._sample = stored
