@@ -61,5 +61,5 @@ def test_queries_do_not_read_padding():
 def test_options():
     copy = QueryContext.from_config(QueryContext(5).get_config())
     assert copy.read_steps == 5 and QueryContext().read_steps == 3
-    with pytest.raises(ValueError, match="`read_steps` must be a positive integer. Received"):
+    with pytest.raises(ValueError, match="`read_steps` must be an integer from 1 to 1000"):
         QueryContext(0)
