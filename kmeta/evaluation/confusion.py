@@ -5,9 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kmeta.learners.meta_learner import MetaLearner
-from kmeta.learners.streams import rewound
-
 
 def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) -> np.ndarray:
     """Count what each class is taken for.
@@ -47,9 +44,7 @@ def confusion_matrix(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
     return np.bincount(numbers, minlength=classes**2).reshape(classes, classes)
 
 
-def confusion_over_episodes(
-    learner: MetaLearner, episodes: Any
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def confusion_over_episodes(learner: Any, episodes: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     """Count what each class is taken for over the tasks of `kmeta.Episodes`.
 
     It says most where every task has all classes: episodes whose `way` is the number of classes of
@@ -72,6 +67,9 @@ def confusion_over_episodes(
     >>> matrix.sum(axis=1), names[0]
     (array([8, 8, 8]), 'script21/character01')
     """
+    from kmeta.learners.meta_learner import MetaLearner  # TensorFlow loads here
+    from kmeta.learners.streams import rewound
+
     if not isinstance(learner, MetaLearner):
         raise ValueError(
             f"Argument `learner` must be a kmeta learner. Received: {type(learner).__name__}"

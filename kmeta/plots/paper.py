@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import warnings
 from pathlib import Path
 
 from kmeta.placing import replaced
@@ -10,6 +11,11 @@ PAPER, BAND, INK, FAINT, FRAME = "#ffffff", "#f3f5f8", "#1c2733", "#6b7785", "#c
 RIGHT, WRONG = "#2e8b57", "#d1242f"
 COLOURS = ("#2f7ed8", "#e07b00", "#2e8b57", "#b5338a", "#c9a227", "#17a2b8", "#7d5ba6", "#8c564b")
 SHADES = "Blues"
+FURTHER_FONTS = (  # for letters that the first lacks, where the system has one of them
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "PingFang SC", "Yu Gothic"),
+    *("Microsoft YaHei", "Malgun Gothic", "WenQuanYi Zen Hei", "Arial Unicode MS", "Nirmala UI"),
+    *("Noto Sans Devanagari", "Noto Sans Thai", "Leelawadee UI", "Noto Sans Bengali"),
+)
 STYLE = {
     "figure.dpi": 110,
     "figure.facecolor": PAPER,
@@ -45,9 +51,18 @@ def figure(size, path):
     from matplotlib.figure import Figure
 
     check(path)
-    with matplotlib.style.context(["default", STYLE]):
+    fonts = {"font.family": ["DejaVu Sans", *_further_fonts()]}
+    with matplotlib.style.context(["default", STYLE, fonts]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn
         sheet = Figure(figsize=size)
         yield sheet, lambda: finish(lambda file: sheet.savefig(file, format="png"), path)
+
+
+def _further_fonts():
+    from matplotlib.font_manager import fontManager
+
+    present = {font.name for font in fontManager.ttflist}
+    return [name for name in FURTHER_FONTS if name in present]
 
 
 def check(path):

@@ -249,6 +249,23 @@ def test_an_interrupt_that_was_swallowed_comes_again(monkeypatch):
     time.sleep(0.5)  # and not once more, when all is over
 
 
+def test_an_interrupt_in_a_callback_is_not_lost(capsys):
+    """Python passes over what is raised there, and says so."""
+
+    class Held:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    hook, start = sys.unraisablehook, time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts.interruptible():
+            Held()
+            time.sleep(20)
+    assert time.monotonic() - start < interrupts.AGAIN
+    assert capsys.readouterr().err == ""
+    assert sys.unraisablehook is hook
+
+
 def test_an_error_that_follows_an_interrupt_is_the_interrupt():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):

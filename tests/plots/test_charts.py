@@ -39,6 +39,12 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
+def test_names_in_letters_that_no_font_has_are_drawn_without_a_word(recwarn):
+    found = opened(draw_confusion([[1, 0], [0, 1]], None, ["\U00013000", "日本"]))
+    assert found.format == "PNG"
+    assert not list(recwarn)
+
+
 def test_training_curves(figures):
     assert opened(draw_training(LOG)).format == "PNG"
     loss, accuracy = figures[0].axes
