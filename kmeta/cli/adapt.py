@@ -1,5 +1,8 @@
 """`kmeta adapt`: teach a learner new classes from a folder of pictures."""
 
+from pathlib import Path
+
+from kmeta import weights
 from kmeta.cli.parsing import add_switch
 from kmeta.cli.pictures import check_writable
 from kmeta.cli.quiet import import_keras
@@ -43,6 +46,11 @@ def run(arguments):
     from kmeta.runs.folder import check_loadable
 
     check_writable(arguments.out, arguments.overwrite, ".keras")
+    if arguments.learner in weights.names() and not Path(arguments.learner).exists():
+        raise ValueError(
+            f"{arguments.learner} comes with the package, and is no run: kmeta fit FOLDER --out "
+            f"BUNDLE --backbone {arguments.learner} learns classes with it"
+        )
     check_loadable(arguments.learner)
     check_classes(arguments.folder)  # errors before TensorFlow loads
     import_keras()

@@ -71,6 +71,7 @@ def failed(capsys, arguments, code=2):
         (["evaluate", "none"], "There is no run in none"),
         (["report", "none"], "There is no run in none"),
         (["adapt", "none", "folder", "--out", "x.keras"], "No such file or folder: none"),
+        (["adapt", "photos", "folder", "--out", "x.keras"], "photos comes with the package"),
         (["adapt", "none", "folder", "--out", "x.h5"], "must end in .keras. Received: x.h5"),
         (["adapt", "none", "folder", "--out", "no/x.keras"], "No such folder: no"),
         (["predict", "x.keras", "none.png"], "No such picture: none.png"),
