@@ -259,11 +259,11 @@ class FewShotClassifier(SelfEstimates):
         overwrite: bool = False,
         quantize: Int8 | None = None,
     ) -> ExportReport:
-        """Write the classifier as a bundle, see `kmeta.export`; its sample is of the pictures."""
-        sample, files, copies = np.stack(self._album.sample), self.files, self._copies
-        small = copies and copies.of(self.features(), self._support.labels)
-        options: dict[str, Any] = {"quantize": quantize, "pictures": files, "thumbnails": small}
-        return export(self.classifier, directory, sample, overwrite, **options)
+        """Write the classifier as a bundle, see `kmeta.export`; its sample is two pictures."""
+        sample = np.stack([self._album.sample[number] for number in (0, -1)])
+        small = self._copies and self._copies.of(self.features(), self._support.labels)
+        options: dict[str, Any] = {"pictures": self.files, "thumbnails": small}
+        return export(self.classifier, directory, sample, overwrite, quantize=quantize, **options)
 
     def label_sets(self, images: ArrayLike, coverage: float = 0.9) -> list[list[str]]:
         """For each image all classes that it may well be of, the likeliest first.
