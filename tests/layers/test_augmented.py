@@ -49,10 +49,16 @@ def test_fast_weights_join_slow_ones():
     np.testing.assert_allclose(network(x, same), 16 * slow, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["way", "filters", "blocks", "features"])
+@pytest.mark.parametrize("name", ["way", "filters", "features"])
 def test_bad_sizes(name):
     with pytest.raises(ValueError, match=f"`{name}` must be a positive integer. Received: {name}="):
         AugmentedConvNet(**{name: 0})
+
+
+@pytest.mark.parametrize("blocks", [0, 17])
+def test_bad_numbers_of_blocks(blocks):
+    with pytest.raises(ValueError, match="`blocks` must be an integer from 1 to 16. Received"):
+        AugmentedConvNet(blocks=blocks)
 
 
 def test_an_initializer_that_keras_does_not_know():
