@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 from kmeta_edge import FewShotClassifier
@@ -15,6 +16,7 @@ from kmeta_edge.pixels import fitted
 from kmeta_edge.thumbnails import Thumbnails
 from PIL import Image
 
+import kmeta
 from kmeta.cli import folders
 from kmeta.cli.main import main
 from kmeta.data.pictures import picture
@@ -522,22 +524,26 @@ def test_pixels_are_prepared_in_the_browser_as_in_python(page, shape, crop):
 
 
 @pytest.fixture(scope="module")
-def static(chromium, bundles, tmp_path_factory):
-    """The address of a folder that `kmeta export --web` wrote, below another one."""
+def static(chromium, tmp_path_factory):
+    """Gives the address of a bundle's folder that `kmeta export --web` wrote, below another one."""
     del chromium
     place = tmp_path_factory.mktemp("static")
     runtime = str(browsers.onnxruntime_web(place))
-    command = ["export", str(bundles["prototypical"]), "--web", str(place / "below" / "page")]
-    assert main([*command, "--runtime", runtime]) == 0
     with browsers.hosted(place) as address:
-        yield f"{address}/below/page/"
+
+        def written(bundle):
+            command = ["export", str(bundle), "--web", str(place / "below" / bundle.name)]
+            assert main([*command, "--runtime", runtime]) == 0
+            return f"{address}/below/{bundle.name}/"
+
+        yield written
 
 
 def test_a_static_page_tells_and_learns_without_a_server(
     chromium, static, bundles, photos, support, tmp_path
 ):
     classifier = FewShotClassifier.load(bundles["prototypical"])
-    with visited(chromium, static) as page:
+    with visited(chromium, static(bundles["prototypical"])) as page:
         tell(page, sorted(photos.iterdir()))
         found, expected = csv_of(page, tmp_path)[0], predicted(classifier, photos)[0]
         assert len(found) == 50
@@ -559,3 +565,24 @@ def test_a_static_page_tells_and_learns_without_a_server(
             "no.png: this browser cannot read it as a picture."
         )
         expect(page.locator("#download")).to_be_hidden()
+
+
+def test_a_static_page_looks_at_taught_pictures_in_several_views(
+    chromium, static, photos, support, tmp_path
+):
+    keras.utils.set_random_seed(1)
+    learner, images = kmeta.R2D2(kmeta.layers.Conv4(4), views=3), dict(support[0])
+    learner.build(SHAPE)
+    kmeta.export(adapt(learner, images, ["ant", "bee", "cat"]), tmp_path / "ridge")
+    files = sorted(photos.iterdir())[:9]
+    (tmp_path / "taught").mkdir()
+    with visited(chromium, static(tmp_path / "ridge")) as page:
+        images["dog"] = teach(page, "dog", images["dog"], tmp_path / "taught")
+        more = teach(page, "ant", images["bee"], tmp_path / "taught")
+        tell(page, files)
+        found, names = probabilities(page, tmp_path)
+    images["ant"] = np.concatenate([images["ant"], more])
+    expected = adapt(learner, images, names)
+    rows = expected.predict(np.stack([picture(file, SHAPE) for file in files]), verbose=0)
+    for file, row in zip(files, rows, strict=True):
+        np.testing.assert_allclose(found[file.name], row, atol=1e-4)
