@@ -6,7 +6,15 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-JAX = "jax>=0.7"
+TENSORFLOW = [  # one of Keras' backends, and what exports and downloads by it
+    "tensorflow>=2.21,<2.22",
+    "tf2onnx>=1.17,<2",
+    "onnx>=1.21,<2",
+    "tensorflow-datasets>=4.9.10,<5",
+    "importlib_resources>=6",
+    "tensorboard>=2.20,<3",
+]
+JAX = "jax>=0.7"  # the other
 SERVER = [  # what serving/server needs besides kmeta-edge, for the tests
     "starlette>=1.3.1,<2",
     "uvicorn>=0.35,<1",
@@ -59,24 +67,20 @@ setup(
     },
     python_requires=">=3.11,<3.14",
     install_requires=[
-        "tensorflow>=2.21,<2.22",
         "keras>=3.15.1,<4",
         "numpy>=2.0,<3",
         "pillow>=12.3",
         "matplotlib>=3.10,<4",
-        "tf2onnx>=1.17,<2",
-        "onnx>=1.21,<2",
         "onnxruntime>=1.28,<2",
-        "tensorflow-datasets>=4.9.10,<5",
-        "importlib_resources>=6",
-        "tensorboard>=2.20,<3",
     ],
     extras_require={
+        "tensorflow": TENSORFLOW,
         "heic": ["pillow-heif>=0.22"],
-        "docs": ["pdoc>=16"],
+        "docs": [*TENSORFLOW, "pdoc>=16"],
         "jax": [JAX],
-        "gpu": ["tensorflow[and-cuda]>=2.21,<2.22"],
+        "gpu": [*TENSORFLOW, "tensorflow[and-cuda]>=2.21,<2.22"],
         "test": [
+            *TENSORFLOW,
             "pytest>=8.4",
             "pytest-xdist>=3.8",
             "setuptools>=77",

@@ -175,7 +175,7 @@ def test_the_checks_run_the_test_command_of_the_readme():
     (test,) = [line for line in commands if line.endswith("pytest")]
     assert test in lines
     (demo,) = [line for line in commands if line.endswith("kmeta demo")]
-    assert demo.startswith("python3 -m venv .venv && .venv/bin/pip install . && ")
+    assert demo.startswith('python3 -m venv .venv && .venv/bin/pip install ".[tensorflow]" && ')
 
 
 def test_excuses_are_still_needed():

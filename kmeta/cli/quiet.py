@@ -5,6 +5,8 @@ import os
 import sys
 import tempfile
 
+from kmeta.lazy import backend_needed
+
 _loaded = False
 
 
@@ -18,10 +20,11 @@ def import_keras():
     if _loaded:
         return
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        import keras
+        with backend_needed():
+            import keras
     else:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        with _held_back():
+        with backend_needed(), _held_back():
             import keras
 
             if keras.backend.backend() == "tensorflow":

@@ -152,8 +152,9 @@ class Classifier(SavedFinite):
             images = images / 255.0
         elif differentiation.is_known(images):
             to_float(ops.convert_to_numpy(images), "images")
+        state = self.state  # read outside: there Keras may keep values of its own
         with self.own_weights():
-            logits = self.learner.classify(self.state, ops.expand_dims(images, 0), training=False)
+            logits = self.learner.classify(state, ops.expand_dims(images, 0), training=False)
         logits = ops.cast(ops.squeeze(logits, 0), "float32")
         if logits.shape[-1] not in (None, len(self.class_names)):
             raise ValueError(

@@ -366,6 +366,8 @@ def test_unequal_shots_equal_padding(learner):
 def exported(shared, tmp_path_factory):
     """A classifier, its images, a support set with what the learner then says of the images, and
     a folder: of the classifier's file, and of its bundle after the learner lost its weights."""
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("export needs TensorFlow as Keras' backend")
     learner, folder = shared.disturbed(), tmp_path_factory.mktemp("exported")
     classifier, images, _ = adapted(learner)
     episode, _ = tasks(count=1, shot=3, seed=7)
