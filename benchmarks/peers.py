@@ -1,0 +1,282 @@
+"""Training steps beside PyTorch's: `python benchmarks/peers.py PYTHON [--out FILE]`.
+
+PYTHON is the interpreter of an environment of its own that has PyTorch, easyfsl and NumPy
+(`python -m venv peers && peers/bin/pip install torch easyfsl`). Recipes on tasks of Omniglot's
+size, beside a loop over tasks in eager PyTorch, `torch.func`, `torch.compile`, channels-last and
+easyfsl's methods. Both sides begin with the same weights and are fed the same batches; the loss and
+gradients of a step are first shown to agree, in float64. Then rounds take turns, and medians are
+printed. kmeta's steps are those of Keras' `fit`, with the recipe's number of threads. Tasks of
+Reptile are compared on whole support sets, and timed on mini-batches. The share of the machine is
+that of the rate of products of 1024 x 1024 matrices, by operations that PyTorch counts. easyfsl
+normalises support and queries apart, so that its losses differ; exit code 1 where others do.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+BATCHES, ROUNDS, SECONDS = 10, 5, 2.0
+RECIPES = {
+    "MAML": "maml-omniglot-5way-1shot",
+    "FOMAML": "fomaml-omniglot-5way-1shot",
+    "Reptile": "reptile-omniglot-5way-1shot",
+    "Prototypical": "prototypical-omniglot-5way-1shot",
+    "Matching": "matching-omniglot-5way-1shot",
+    "Relation": "relation-omniglot-5way-1shot",
+}
+VARIANTS = {
+    **dict.fromkeys(("MAML", "FOMAML"), ("loop", "func", "compile")),
+    "Reptile": ("loop", "compile"),
+    "Matching": ("eager", "channels_last", "compile"),
+    **dict.fromkeys(("Prototypical", "Relation"), ("eager", "channels_last", "compile", "easyfsl")),
+}
+AGREE = 1e-6  # relatively, of losses and gradients in float64
+PAGE = pathlib.Path(__file__).parents[1] / "BUILD.md"
+BEGIN, END = "<!-- steps beside PyTorch -->", "<!-- end of steps -->"
+
+
+def main():
+    """Print a line a learner and peer."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("python", help="interpreter of the environment with PyTorch")
+    parser.add_argument("--only", choices=RECIPES, action="append")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--out", help="JSON file to write; its table goes into BUILD.md")
+    parser.add_argument("--worker", nargs=2, metavar=("CASE", "FILE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        return serve(*arguments.worker)
+    record = {"cores": os.cpu_count(), "rounds": arguments.rounds, "learners": {}}
+    for name in arguments.only or RECIPES:
+        with tempfile.TemporaryDirectory() as folder:
+            row = compare(name, arguments.python, arguments.rounds, pathlib.Path(folder))
+        record |= {"kmeta": row.pop("kmeta_versions"), "peers": row.pop("peers_versions")}
+        record["learners"][name] = row
+    if arguments.out:
+        pathlib.Path(arguments.out).write_text(json.dumps(record, indent=1) + "\n")
+        write_page(record)
+    peers = [
+        peer
+        for row in record["learners"].values()
+        for variant, peer in row["peers"].items()
+        if variant != "easyfsl"
+    ]
+    return int(any(max(peer["loss"], peer["gradients"]) > AGREE for peer in peers))
+
+
+def write_page(record):
+    """Put the table of a record into PAGE."""
+    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
+
+
+def rendered(text, record):
+    """The text with the record's table between its markers."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{table(record)}\n\n{END}{after}"
+
+
+def table(record):
+    """Milliseconds a step, and in brackets how many times as long as kmeta's, in Markdown."""
+    kinds = list(dict.fromkeys(kind for kinds in VARIANTS.values() for kind in kinds))
+    head = ("Learner", "kmeta", *kinds, "of the machine's rate")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, row in record["learners"].items():
+        cells = [
+            f"{1e3 * row['peers'][kind]['seconds']:.0f} ({row['peers'][kind]['ratio']:.2f})"
+            if kind in row["peers"]
+            else ""
+            for kind in kinds
+        ]
+        ours = f"{1e3 * row['kmeta_seconds']:.0f}"
+        share = f"{100 * row['share']:.0f} %"
+        lines.append(f"| {' | '.join((name, ours, *cells, share))} |")
+    return "\n".join(lines)
+
+
+class Side:
+    """A process that answers orders by lines of JSON."""
+
+    def __init__(self, command):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+
+    def ask(self, *order):
+        """The answer to an order."""
+        self.process.stdin.write(" ".join(map(str, order)) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"The process of {self.process.args} ended at {order}")
+        return json.loads(line)
+
+    def close(self):
+        """End the process."""
+        self.process.communicate()
+
+
+def compare(name, python, rounds, folder):
+    """What was measured of one learner."""
+    file = folder / "case.npz"
+    ours = Side([sys.executable, __file__, python, "--worker", name, str(file)])
+    row = {"kmeta_versions": ours.ask("versions"), "peers": {}}
+    theirs = Side(
+        [python, str(pathlib.Path(__file__).with_name("peers_torch.py")), str(file), name]
+    )
+    row["peers_versions"] = theirs.ask("versions")
+    flops, rate = theirs.ask("flops"), ours.ask("rate")
+    loss = ours.ask("check", folder / "ours.npz")
+    for variant in VARIANTS[name]:
+        other = theirs.ask("check", variant, folder / "theirs.npz")
+        difference = gradient_difference(folder / "ours.npz", folder / "theirs.npz")
+        peer = {"loss": abs(other - loss) / abs(loss), "gradients": difference}
+        row["peers"][variant] = peer
+    sides = {"kmeta": lambda steps: ours.ask("time", steps)}
+    for variant in VARIANTS[name]:
+        sides[variant] = lambda steps, variant=variant: theirs.ask("time", variant, steps)
+    first = {side: ask(1) for side, ask in sides.items()}  # with tracing and compiling
+    counts = {side: max(1, round(SECONDS / ask(3))) for side, ask in sides.items()}
+    times = {side: [] for side in sides}
+    for _ in range(rounds):
+        for side, ask in sides.items():
+            times[side].append(ask(counts[side]))
+    medians = {side: statistics.median(found) for side, found in times.items()}
+    row["kmeta_seconds"], row["kmeta_first"] = medians["kmeta"], first["kmeta"]
+    row["share"] = flops / medians["kmeta"] / rate
+    print(
+        f"{name}: kmeta {1e3 * medians['kmeta']:.0f} ms a step, {100 * row['share']:.0f} % of "
+        f"{rate / 1e9:.0f} GFLOP/s, first step {first['kmeta']:.1f} s"
+    )
+    for variant, peer in row["peers"].items():
+        peer |= {"seconds": medians[variant], "first": first[variant]}
+        peer["ratio"] = medians[variant] / medians["kmeta"]
+        print(
+            f"  {variant}: {1e3 * medians[variant]:.0f} ms, {peer['ratio']:.2f} times as long; "
+            f"first step {first[variant]:.1f} s; loss differs by {peer['loss']:.0e}, gradients "
+            f"by {peer['gradients']:.0e}",
+            flush=True,
+        )
+    ours.close()
+    theirs.close()
+    return row
+
+
+def gradient_difference(first, second):
+    """Largest difference, relative to the largest gradient."""
+    with np.load(first) as a, np.load(second) as b:
+        assert sorted(a) == sorted(b)
+        largest = max(abs(a[key]).max() for key in a)
+        return float(max(abs(a[key] - b[key]).max() for key in a) / largest)
+
+
+def serve(name, file):
+    """Be kmeta's side: write weights and batches to the file, and answer orders."""
+    from kmeta import recipes
+
+    recipe = recipes.get(RECIPES[name])
+    import tensorflow as tf
+
+    if recipe.intra_op_threads is not None:
+        tf.config.threading.set_intra_op_parallelism_threads(recipe.intra_op_threads)
+    worker = Ours(recipe, file)
+    for line in sys.stdin:
+        order, *arguments = line.split()
+        print(json.dumps(getattr(worker, order)(*arguments)), flush=True)
+
+
+def peers_layout(array):
+    """Weights as PyTorch has them: filters first, and dense layers turned."""
+    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+
+
+class Ours:
+    """Answers orders about a recipe's learner."""
+
+    def __init__(self, recipe, file):
+        import kmeta
+        from kmeta.runs.data import make_episodes
+
+        self.recipe = recipe
+        episodes = make_episodes(kmeta.data.load("glyphs", "train"), recipe.train, True)
+        self.batches = [episodes[i] for i in range(BATCHES)]
+        self.learner = self.made(recipe)
+        self.start = [w.numpy() for w in self.learner.trainable_variables]
+        arrays = {f"w{i}": peers_layout(w) for i, w in enumerate(self.start)}
+        for number, (episode, query_y) in enumerate(self.batches):
+            arrays |= {
+                f"b{number}_support_x": episode.support.x.transpose(0, 1, 4, 2, 3),
+                f"b{number}_support_y": episode.support.y.argmax(-1),
+                f"b{number}_query_x": episode.query_x.transpose(0, 1, 4, 2, 3),
+                f"b{number}_query_y": query_y,
+            }
+        np.savez(file, **arrays)
+
+    def made(self, recipe):
+        """A learner with metrics and optimizer of its own."""
+        from kmeta.runs.building import make_learner, make_optimizer
+
+        learner = make_learner(recipe)
+        learner.build(self.batches[0][0].image_shape)
+        learner.compile(make_optimizer(recipe))
+        return learner
+
+    def versions(self):
+        import keras
+        import tensorflow as tf
+
+        return {"keras": keras.__version__, "tensorflow": tf.__version__}
+
+    def rate(self):
+        """Operations a second of products of matrices, by all cores."""
+        a, seconds = np.random.default_rng(0).random((1024, 1024), "float32"), []
+        for _ in range(20):
+            start = time.perf_counter()
+            a @ a
+            seconds.append(time.perf_counter() - start)
+        return 2 * 1024**3 / statistics.median(seconds)
+
+    def check(self, out):
+        """The loss of the first batch; its gradients go into a file."""
+        import dataclasses
+
+        import keras
+
+        options = dict(self.recipe.learner_options)
+        if self.recipe.learner == "reptile":
+            options["inner_batch"] = None
+        keras.config.set_dtype_policy("float64")
+        keras.config.set_floatx("float64")
+        learner = self.made(dataclasses.replace(self.recipe, learner_options=options))
+        learner.compile(keras.optimizers.SGD(1.0))
+        for weight, value in zip(learner.trainable_variables, self.start, strict=True):
+            weight.assign(value.astype("float64"))
+        loss = learner.train_on_batch(*self.batches[0], return_dict=True)["loss"]
+        after = [w.numpy() for w in learner.trainable_variables]
+        keras.config.set_dtype_policy("float32")
+        keras.config.set_floatx("float32")
+        gradients = [a.astype("float64") - b for a, b in zip(self.start, after, strict=True)]
+        np.savez(out, **{f"w{i}": peers_layout(g) for i, g in enumerate(gradients)})
+        return float(loss)
+
+    def time(self, steps):
+        """Seconds a step, by Keras' loop."""
+
+        def repeated():
+            while True:
+                yield from self.batches
+
+        start = time.perf_counter()
+        self.learner.fit(repeated(), steps_per_epoch=int(steps), shuffle=False, verbose=0)
+        return (time.perf_counter() - start) / int(steps)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
