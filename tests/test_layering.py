@@ -37,7 +37,7 @@ ALLOWED = {  # room: the rooms it may import, besides itself
     "report": {"plots", "evaluation", "runs", "recipes", "learners", "layers", "data", "edge"}
     | {"placing"},
     "cli": {"version", "few_shot", "report", "plots", "runs", "exporting", "evaluation", "learners"}
-    | {"data", "edge", "recipes", "weights", "placing"},
+    | {"data", "edge", "lazy", "recipes", "weights", "placing"},
 }
 LEARNER_BASES = {"kmeta.learners.meta_learner", "kmeta.learners.classifier"}
 FILES = sorted(ROOT.rglob("*.py"))
