@@ -135,6 +135,8 @@ def run(arguments):
     lines = [_learned(classifier), *_estimates(classifier)]
     if arguments.calibrate is not None:
         lines.append(str(classifier.calibrate(_other_classes(arguments, classifier))))
+    else:
+        classifier.fit_familiarity()
     if arguments.coverage is not None:
         lines.append(_sets(classifier, arguments.coverage))
     if arguments.test is not None:

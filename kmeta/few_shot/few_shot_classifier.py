@@ -184,7 +184,7 @@ class FewShotClassifier(SelfEstimates):
         """`(labels, scores)`: the likeliest class of each image, or "unknown", and its score.
 
         The score is the probability, times how likely the image is of a known class at all, once
-        `calibrate` has fitted that. images: see `predict`.
+        `calibrate` or `fit_familiarity` has fitted that. images: see `predict`.
         """
         logits = self._album.logits(self._adapted(), images)
         scores = scores_of(logits, self.temperature, self.familiarity)

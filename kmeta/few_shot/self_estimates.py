@@ -7,9 +7,11 @@ import numpy as np
 from kmeta.edge.nearest import whole
 from kmeta.edge.scoring import softmax
 from kmeta.evaluation.conformal import least_probability
+from kmeta.evaluation.open_set import fit_familiarity
 from kmeta.few_shot import duplicates, left_out
 from kmeta.few_shot.estimates import LeaveOneOut
 from kmeta.few_shot.support_set import SupportSet
+from kmeta.learners.metric.metric_learner import MetricLearner
 
 
 class SelfEstimates:
@@ -17,6 +19,7 @@ class SelfEstimates:
 
     learner: Any
     temperature: float
+    familiarity: tuple[float, float]
     _support: SupportSet
     _told: tuple[SupportSet, LeaveOneOut | None]  # the estimate, and of which pictures it is
 
@@ -43,6 +46,19 @@ class SelfEstimates:
                 f"Received: classes with {self._support.counts.tolist()} pictures"
             )
         return found
+
+    def fit_familiarity(self) -> None:
+        """Let scores say how likely a picture is of a known class at all, as `calibrate` does on
+        the support images alone; probabilities and labels stay.
+
+        Nothing changes where that cannot be judged: with fewer than three classes, a learner that
+        has a fixed number of them, or no picture to leave out.
+        """
+        support = self._support
+        groups = left_out.that_can_be_told(support.groups, support.labels)
+        if groups and len(support.class_names) > 2 and isinstance(self.learner, MetricLearner):
+            found = left_out.classes(self.learner, support.items, support.labels, groups)
+            self.familiarity = fit_familiarity(found.logits.max(-1), found.unknown.max(-1))
 
     def near_duplicates(self) -> list[np.ndarray]:
         """Pictures of one class that are nearly the same, such as shots of one thing.

@@ -30,6 +30,11 @@ def test_predict_names_the_nearest_pictures(bundle, pictures, capsys):
     assert head.endswith(",nearest 1") and row.startswith("c0/0.png,") and row.endswith(",c0/0.png")
 
 
+def test_scores_say_how_likely_a_picture_is_of_a_known_class(bundle):
+    found = load_bundle(bundle)
+    assert found.threshold == 0 and found.familiarity[0] > 0  # without --calibrate
+
+
 def test_a_bundle_has_thumbnails_where_they_are_wanted(bundle):
     found = load_bundle(bundle)
     assert len(found.thumbnails.copies) == len(found.pictures) == 80

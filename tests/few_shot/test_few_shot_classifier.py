@@ -421,3 +421,33 @@ def test_threshold_refuses(classifier, drawings):
     assert set(classifier.label(1 - images)[0]) == {"unknown"}
     with pytest.raises(ValueError, match="`keep` must be between 0 and 1"):
         classifier.calibrate(keep=1.0)
+
+
+def test_scores_tell_unknown_pictures_without_a_threshold(learner, drawings):
+    images, labels = drawings
+    classifier, calibrated = (
+        kmeta.FewShotClassifier(images, labels, learner, class_names=NAMES) for _ in range(2)
+    )
+    before = classifier.predict(images)
+    np.testing.assert_allclose(classifier.label(images)[1], before.max(-1), atol=1e-6)
+    classifier.fit_familiarity()
+    assert classifier.familiarity == calibrated.calibrate().familiarity
+    assert (classifier.temperature, classifier.threshold) == (1, 0)
+    np.testing.assert_array_equal(classifier.predict(images), before)
+    slope, offset = classifier.familiarity
+    logits = learner.adapt(images, labels).logits(images)
+    known = 1 / (1 + np.exp(-slope * np.max(logits, axis=-1) - offset))
+    labels_now, scores = classifier.label(images)
+    np.testing.assert_allclose(scores, before.max(-1) * known, rtol=1e-4)
+    assert labels_now == [NAMES[i] for i in before.argmax(-1)]
+
+
+def test_familiarity_stays_where_it_cannot_be_judged(learner, drawings):
+    images, labels = drawings
+    fixed = made(kmeta.MAML, keras.Sequential([embedding(), keras.layers.Dense(4)]))
+    single = np.unique(labels, return_index=True)[1]
+    for rows, by in ((labels < 2, learner), (single, learner), (labels < 4, fixed)):
+        classifier = kmeta.FewShotClassifier(images[rows], labels[rows], by)
+        before = classifier.familiarity
+        classifier.fit_familiarity()
+        assert classifier.familiarity == before
