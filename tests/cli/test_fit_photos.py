@@ -31,8 +31,8 @@ def test_predict_names_the_nearest_pictures(bundle, pictures, capsys):
 
 
 def test_scores_say_how_likely_a_picture_is_of_a_known_class(bundle):
-    found = load_bundle(bundle)
-    assert found.threshold == 0 and found.familiarity[0] > 0  # without --calibrate
+    rejection = load_bundle(bundle).manifest["rejection"]
+    assert rejection["threshold"] == 0 and rejection["slope"] > 0  # without --calibrate
 
 
 def test_a_bundle_has_thumbnails_where_they_are_wanted(bundle):
