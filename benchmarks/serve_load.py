@@ -4,9 +4,9 @@ Some requests are malformed, some huge, some clients leave in the middle; all th
 half-sent connections stand, which are opened again when the server closes them. After a fifth of
 the requests a new version appears, with one class more, and later a broken one. The table has the
 latency of each kind; the exit code is 1 after any wrong answer, any lost request, or if memory was
-above its bound or grew in the second half, when all that is needed is loaded. It talks to its own server alone, on this machine. Without a
-BUNDLE one is exported: an untrained Prototypical Network on Conv-4, adapted to 20 glyphs. Needs
-`pip install ./serving/edge ./serving/server`.
+above its bound or grew in the second half, when all that is needed is loaded. It talks to its own
+server alone, on this machine. Without a BUNDLE one is exported: an untrained Prototypical Network
+on Conv-4, adapted to 20 glyphs. Needs `pip install ./serving/edge ./serving/server`.
 """
 
 import argparse

@@ -47,6 +47,10 @@ CASES = {
         lambda m: {"output": {}},
         lambda m: {"output": {"shape": [9, *m["output"]["shape"]]}},
     ],
+    "parity": [
+        lambda m: {"parity": {}},
+        lambda m: {"parity": {"tolerance": float("nan")}},
+    ],
     "quantization": [
         lambda m: {"quantization": {}},
         lambda m: {"quantization": {"tolerance": float("nan")}},

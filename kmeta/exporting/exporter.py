@@ -98,7 +98,7 @@ def export(
 
     Raises:
         ValueError: if an argument is wrong, if `directory` is in use, if ONNX has no counterpart
-            for an operation of the network, if the learner computes in bfloat16 or float64, if a
+            for an operation of the network, if the learner computes in other than float32, if a
             difference is above `tolerance`, or if accuracy falls by more than `quantize.max_drop`.
             Also if Keras runs on another backend than TensorFlow.
         RuntimeError: if the fresh process could not run the models.
@@ -202,10 +202,10 @@ def _check_classifier(classifier):
     learner = classifier.learner
     dtypes = {weight.dtype for weight in learner.weights}
     dtypes |= {learner.compute_dtype, learner.network.compute_dtype}
-    unknown = sorted(dtypes & {"bfloat16", "float64"})
+    unknown = sorted(dtypes & {"float16", "bfloat16", "float64"})
     if unknown:
         raise ValueError(
-            "Argument `classifier` must compute in float32 or float16, as ONNX runtimes do. "
+            "Argument `classifier` must compute in float32, as ONNX runtimes do. "
             f"Received: a classifier whose learner computes in {unknown[0]}; make the learner and "
             "its network anew with `dtype='float32'`, and give it the weights by `set_weights`"
         )

@@ -84,8 +84,7 @@ class Functions:
 
     def adapt_embedded(self, support_embeddings, support_labels):
         """The same of embedded images."""
-        embedded = tf.cast(support_embeddings, self.learner.compute_dtype)
-        support = portable.support_set(embedded, support_labels)
+        support = portable.support_set(support_embeddings, support_labels)
         with self.classifier.own_weights():
             state = self.learner.summarise(*support)
             return portable.from_state(self.learner, state)
@@ -96,7 +95,7 @@ class Functions:
 
     def classify_embedded(self, embeddings, *tensors, **settings):
         """The same for embedded queries."""
-        embedded = tf.cast(tf.expand_dims(embeddings, 0), self.learner.compute_dtype)
+        embedded = tf.expand_dims(embeddings, 0)
         with self.classifier.own_weights():
             named = dict(zip(self._names, tensors, strict=True))
             state = portable.to_state(self.learner, named)

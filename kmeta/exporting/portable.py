@@ -30,7 +30,7 @@ def from_state(learner, state):
 
 def to_state(learner, tensors):
     """The state of one task, by which `learner` classifies."""
-    found = {name: tf.cast(x, learner.compute_dtype) for name, x in tensors.items()}
+    found = dict(tensors)
     if "labels" in tensors:
         found["labels"] = one_hot(tensors["labels"])
     return learner.restored_state(found)

@@ -213,6 +213,6 @@ def test_network_without_a_config(tmp_path):
 def test_numbers_that_onnx_runtimes_do_not_have(images, tmp_path, dtype):
     learner = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(2, dtype=dtype), dtype=dtype)
     classifier = learner.adapt(images[:2], [0, 1])
-    with pytest.raises(ValueError, match="float32 or float16.*computes in (bfloat16|float64)"):
+    with pytest.raises(ValueError, match="in float32, .*computes in b?float(16|64); "):
         kmeta.export(classifier, tmp_path / "bundle")
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,7 @@ from PIL import Image
 
 import kmeta
 from kmeta.cli import pictures
-from kmeta.exporting import endpoints, saved_model
+from kmeta.exporting import endpoints
 
 
 @pytest.fixture(scope="module")
@@ -342,18 +342,3 @@ def test_pixels_that_are_refused(model, images, value):
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match="must hold finite floats in"):
             model.signatures[signature](**{n: tf.constant(x) for n, x in given.items()})
-
-
-def test_half_precision(images):
-    """Names and numbers of a mixed policy come out as float32 all the same."""
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        learner = kmeta.PrototypicalNetwork(kmeta.layers.Conv4(4))
-        classifier = learner.adapt(images[:4], [0, 0, 1, 1])
-    finally:
-        keras.config.set_dtype_policy("float32")
-    functions = saved_model.trace(endpoints.table(classifier))
-    state = functions["adapt"](images[:4], np.array([0, 0, 1, 1]))
-    outputs = functions["classify"](images, state["prototypes"])
-    assert outputs["probabilities"].dtype == state["prototypes"].dtype == tf.float32
-    np.testing.assert_allclose(outputs["probabilities"], classifier(images), atol=5e-3)

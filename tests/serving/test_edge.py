@@ -475,6 +475,19 @@ def test_another_model_fails_the_sample(bundle, exported):
         FewShotClassifier.load(bundle)
 
 
+def test_what_the_export_allowed_is_allowed_on_loading(bundle):
+    sample = bundled.stored(bundle)
+    sample["probabilities"] = sample["probabilities"] + np.float32(0.01) * np.eye(1, 3)
+    np.savez(bundle / "sample.npz", **sample)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    files = {**manifest["files"], "sample.npz": fingerprint(bundle / "sample.npz")}
+    rewrite(bundle, files=files, parity={**manifest["parity"], "tolerance": 0.02})
+    assert FewShotClassifier.load(bundle).check_sample() == pytest.approx(0.01, abs=1e-4)
+    rewrite(bundle, files=files, parity={**manifest["parity"], "tolerance": 0.005})
+    with pytest.raises(ValueError, match=r"does not say of its sample .* differ by 0.01"):
+        FewShotClassifier.load(bundle)
+
+
 def test_manifests_that_are_refused(bundle, tmp_path):
     text = (bundle / "manifest.json").read_text()
     for changes, message in (

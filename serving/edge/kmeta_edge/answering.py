@@ -10,8 +10,8 @@ from . import nearest as near
 from .images import at_once, to_float
 from .models import Models
 
-_TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more;
-# 8-bit integers differ from what the sample says by what their manifest says
+_TOLERANCE = 1e-3  # of the sample: processors round differently, a broken model differs by more,
+# unless the manifest says that more was allowed when it was exported
 
 
 class Answering:
@@ -132,7 +132,9 @@ class Answering:
 
     def _tolerance(self):
         quantization = self._manifest.get("quantization")
-        return _TOLERANCE if quantization is None else quantization["tolerance"]
+        if quantization is not None:
+            return quantization["tolerance"]
+        return max(_TOLERANCE, self._manifest["parity"]["tolerance"])
 
     def predict(self, images):
         """Probabilities `[n, classes]` float32.

@@ -100,6 +100,7 @@ def _sound(manifest):
             and state.get("file") == "state.npz"
             and {"state.npz", "adapt.onnx", "classify.onnx"} <= set(files)
         ),
+        "parity": is_number(manifest["parity"].get("tolerance")),
         "pictures": pictures is None
         or (isinstance(pictures, list) and all(isinstance(name, str) for name in pictures)),
         "quantization": quantization is None
