@@ -29,7 +29,7 @@ sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
-
+TOLERANCE = {"LSTMMetaLearner": 5e-4}  # it sees logarithms of gradients, rounding and all
 QUICK = {"MAML", "MemoryAugmentedNetwork without memory", "Reptile", "SiameseNetwork"}
 
 
@@ -64,9 +64,11 @@ def assert_same_update(folder, name):
     with np.load(folder / f"{name}.npz") as there:
         assert sorted(there) == sorted(here)
         for key, value in here.items():
-            # biases before batch normalisation have a gradient of zero, but for rounding
-            scale = max(abs(value).max(initial=0), largest / 100)
-            np.testing.assert_allclose(there[key], value, atol=2e-4 * scale, rtol=0, err_msg=key)
+            # biases before batch normalisation have a gradient of zero, but for rounding: that of
+            # sums in another order, some 1e-6 of the largest gradient
+            scale = max(abs(value).max(initial=0), largest / 20)
+            atol = TOLERANCE.get(name, 2e-4) * scale
+            np.testing.assert_allclose(there[key], value, atol=atol, rtol=0, err_msg=key)
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
