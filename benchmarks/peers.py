@@ -39,8 +39,6 @@ VARIANTS = {
     **dict.fromkeys(("Prototypical", "Relation"), ("eager", "channels_last", "compile", "easyfsl")),
 }
 AGREE = 1e-6  # relatively, of losses and gradients in float64
-PAGE = pathlib.Path(__file__).parents[1] / "BUILD.md"
-BEGIN, END = "<!-- steps beside PyTorch -->", "<!-- end of steps -->"
 
 
 def main():
@@ -49,7 +47,7 @@ def main():
     parser.add_argument("python", help="interpreter of the environment with PyTorch")
     parser.add_argument("--only", choices=RECIPES, action="append")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--out", help="JSON file to write; its table goes into BUILD.md")
+    parser.add_argument("--out", help="JSON file to write")
     parser.add_argument("--worker", nargs=2, metavar=("CASE", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -62,7 +60,6 @@ def main():
         record["learners"][name] = row
     if arguments.out:
         pathlib.Path(arguments.out).write_text(json.dumps(record, indent=1) + "\n")
-        write_page(record)
     peers = [
         peer
         for row in record["learners"].values()
@@ -70,36 +67,6 @@ def main():
         if variant != "easyfsl"
     ]
     return int(any(max(peer["loss"], peer["gradients"]) > AGREE for peer in peers))
-
-
-def write_page(record):
-    """Put the table of a record into PAGE."""
-    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), record), encoding="utf-8")
-
-
-def rendered(text, record):
-    """The text with the record's table between its markers."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(record)}\n\n{END}{after}"
-
-
-def table(record):
-    """Milliseconds a step, and in brackets how many times as long as kmeta's, in Markdown."""
-    kinds = list(dict.fromkeys(kind for kinds in VARIANTS.values() for kind in kinds))
-    head = ("Learner", "kmeta", *kinds, "of the machine's rate")
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for name, row in record["learners"].items():
-        cells = [
-            f"{1e3 * row['peers'][kind]['seconds']:.0f} ({row['peers'][kind]['ratio']:.2f})"
-            if kind in row["peers"]
-            else ""
-            for kind in kinds
-        ]
-        ours = f"{1e3 * row['kmeta_seconds']:.0f}"
-        share = f"{100 * row['share']:.0f} %"
-        lines.append(f"| {' | '.join((name, ours, *cells, share))} |")
-    return "\n".join(lines)
 
 
 class Side:
