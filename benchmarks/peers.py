@@ -32,12 +32,6 @@ RECIPES = {
     "Matching": "matching-omniglot-5way-1shot",
     "Relation": "relation-omniglot-5way-1shot",
 }
-VARIANTS = {
-    **dict.fromkeys(("MAML", "FOMAML"), ("loop", "func", "compile")),
-    "Reptile": ("loop", "compile"),
-    "Matching": ("eager", "channels_last", "compile"),
-    **dict.fromkeys(("Prototypical", "Relation"), ("eager", "channels_last", "compile", "easyfsl")),
-}
 AGREE = 1e-6  # relatively, of losses and gradients in float64
 
 
@@ -99,15 +93,15 @@ def compare(name, python, rounds, folder):
         [python, str(pathlib.Path(__file__).with_name("peers_torch.py")), str(file), name]
     )
     row["peers_versions"] = theirs.ask("versions")
-    flops, rate = theirs.ask("flops"), ours.ask("rate")
+    variants, flops, rate = theirs.ask("variants"), theirs.ask("flops"), ours.ask("rate")
     loss = ours.ask("check", folder / "ours.npz")
-    for variant in VARIANTS[name]:
+    for variant in variants:
         other = theirs.ask("check", variant, folder / "theirs.npz")
         difference = gradient_difference(folder / "ours.npz", folder / "theirs.npz")
         peer = {"loss": abs(other - loss) / abs(loss), "gradients": difference}
         row["peers"][variant] = peer
     sides = {"kmeta": lambda steps: ours.ask("time", steps)}
-    for variant in VARIANTS[name]:
+    for variant in variants:
         sides[variant] = lambda steps, variant=variant: theirs.ask("time", variant, steps)
     first = {side: ask(1) for side, ask in sides.items()}  # with tracing and compiling
     counts = {side: max(1, round(SECONDS / ask(3))) for side, ask in sides.items()}

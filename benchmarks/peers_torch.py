@@ -1,10 +1,10 @@
 """The peers of `peers.py`, in PyTorch: it starts this where PyTorch and easyfsl are installed.
 
 `peers_torch.py FILE.npz CASE` reads weights and batches, in PyTorch's layout, and takes orders from
-its input, a line each, which it answers with a line of JSON: `versions`, `flops`, `check VARIANT
-FILE` (loss and gradients in float64, these into a file), `time VARIANT STEPS`. Networks are written
-as one writes them in PyTorch, as functions of their weights; batch normalisation keeps no running
-statistics, which spares the peers some work.
+its input, a line each, which it answers with a line of JSON: `versions`, `variants`, `flops`,
+`check VARIANT FILE` (loss and gradients in float64, these into a file), `time VARIANT STEPS`.
+Networks are written as one writes them in PyTorch, as functions of their weights; batch
+normalisation keeps no running statistics, which spares the peers some work.
 """
 
 import json
@@ -295,6 +295,9 @@ class Worker:
 
     def versions(self):
         return {"torch": torch.__version__, "threads": torch.get_num_threads()}
+
+    def variants(self):
+        return self.case.variants
 
     def flops(self):
         """Operations of a step's convolutions and products, counted by PyTorch."""
