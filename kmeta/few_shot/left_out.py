@@ -86,8 +86,13 @@ def classes(learner, support, labels, groups):
             f"pictures. Received: classes with {counts.tolist()} pictures"
         )
     logits, queries = groups_of(learner, support, labels, groups)
-    whole = [np.flatnonzero(labels == label) for label in range(way)]
-    return Answers(logits, labels[queries], _logits(learner, support, labels, whole))
+    return Answers(logits, labels[queries], without_class(learner, support, labels))
+
+
+def without_class(learner, support, labels):
+    """Logits `[items, way]` of support images whose class is left out as a whole."""
+    whole = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
+    return _logits(learner, support, labels, whole)
 
 
 def two_halves(album, support, data, episodes, seed):

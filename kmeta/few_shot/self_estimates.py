@@ -33,13 +33,7 @@ class SelfEstimates:
         Raises:
             ValueError: if no class has two pictures that differ.
         """
-        support = self._support
-        if self._told[0] is not support:
-            found = left_out.estimate(
-                self.learner, support.items, support.labels, support.class_names, support.groups
-            )
-            self._told = support, found
-        found = self._told[1]
+        found = self._left_out()
         if found is None:
             raise ValueError(
                 "Leaving one picture out needs a class with at least two that differ. "
@@ -54,11 +48,21 @@ class SelfEstimates:
         Nothing changes where that cannot be judged: with fewer than three classes, a learner that
         has a fixed number of them, or no picture to leave out.
         """
+        support, told, learner = self._support, self._left_out(), self.learner
+        is_metric = isinstance(learner, MetricLearner)
+        if told is not None and len(support.class_names) > 2 and is_metric:
+            unknown = left_out.without_class(learner, support.items, support.labels)
+            self.familiarity = fit_familiarity(told.logits.max(-1), unknown.max(-1))
+
+    def _left_out(self):
+        """The estimate of the present pictures, made once; None where none can be left out."""
         support = self._support
-        groups = left_out.that_can_be_told(support.groups, support.labels)
-        if groups and len(support.class_names) > 2 and isinstance(self.learner, MetricLearner):
-            found = left_out.classes(self.learner, support.items, support.labels, groups)
-            self.familiarity = fit_familiarity(found.logits.max(-1), found.unknown.max(-1))
+        if self._told[0] is not support:
+            found = left_out.estimate(
+                self.learner, support.items, support.labels, support.class_names, support.groups
+            )
+            self._told = support, found
+        return self._told[1]
 
     def near_duplicates(self) -> list[np.ndarray]:
         """Pictures of one class that are nearly the same, such as shots of one thing.

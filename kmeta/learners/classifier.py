@@ -119,9 +119,7 @@ class Classifier(SavedFinite):
     @property
     def state(self) -> Any:
         """The adapted state, tensors with a leading axis of one task."""
-        return tree.pack_sequence_as(
-            self._structure, [ops.convert_to_tensor(x) for x in self._state]
-        )
+        return tree.map_structure(ops.convert_to_tensor, self.held_state)
 
     @property
     def held_state(self) -> Any:

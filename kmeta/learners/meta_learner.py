@@ -141,11 +141,8 @@ class MetaLearner(SavedFinite):
         )
 
     def accuracy(self) -> Any:
-        """What the metric "accuracy" stands for.
-
-        An object, whose variables are there before a step is traced: TensorFlow traces twice what
-        makes variables.
-        """
+        """What the metric "accuracy" stands for: an object, whose variables are there before a
+        step is traced, as TensorFlow traces twice what makes variables."""
         return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
 
     def compile(
