@@ -14,16 +14,17 @@ rng = np.random.default_rng(3)
 IMAGES = rng.random((5, *SHAPE)).astype("float32")
 
 
-def adapted(network_layers, kind=kmeta.PrototypicalNetwork, shape=SHAPE, **options):
+def adapted(units, kind=kmeta.PrototypicalNetwork, shape=SHAPE, **options):
     keras.utils.set_random_seed(0)
-    learner = kind(keras.Sequential([keras.layers.Flatten(), *network_layers]), **options)
+    network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(units)])
+    learner = kind(network, **options)
     images = IMAGES[:2].reshape(2, -1)[:, : np.prod(shape)].reshape(2, *shape)
     return learner.adapt(images, [0, 1]).with_options(temperature=2.0, threshold=0.6)
 
 
 @pytest.fixture(scope="module")
 def growing():
-    return adapted([keras.layers.Dense(4)], scale=3.0)
+    return adapted(4, scale=3.0)
 
 
 def inputs(table):
@@ -55,22 +56,22 @@ def test_a_metric_learner_offers_its_parts(growing):
 
 
 def test_other_learners_offer_answers_alone():
-    fixed = adapted([keras.layers.Dense(2)], kmeta.MAML)
+    fixed = adapted(2, kmeta.MAML)
     assert inputs(endpoints.table(fixed)) == {**SERVED, "episode": EPISODE}
     assert set(endpoints.graphs(fixed)) == {"classifier", "resize"}
 
 
 def test_what_is_no_picture_is_not_read_from_files():
-    vectors = adapted([keras.layers.Dense(4)], shape=(6,))
+    vectors = adapted(4, shape=(6,))
     assert not {"serving_bytes", "serving_raw"} & set(endpoints.table(vectors))
     assert "resize" not in endpoints.graphs(vectors)
 
 
 def test_networks_of_support_images_and_their_views_stand_by_themselves():
     dense = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)])
-    two = adapted([keras.layers.Dense(4)], kmeta.MatchingNetwork, support_embedding=dense)
+    two = adapted(4, kmeta.MatchingNetwork, support_embedding=dense)
     assert "support" in endpoints.graphs(two) and "views" not in endpoints.graphs(two)
-    looks = adapted([keras.layers.Dense(4)], kmeta.R2D2, views=3)
+    looks = adapted(4, kmeta.R2D2, views=3)
     assert "views" in endpoints.graphs(looks) and "support" not in endpoints.graphs(looks)
 
 
@@ -81,15 +82,15 @@ def test_sizes_that_vary_have_names(growing):
             varying = {axis for axis, size in enumerate(spec.shape) if size is None}
             assert varying == set(endpoint.dimensions[spec.name]), (name, spec.name)
     assert table["classify"].dimensions["prototypes"] == {0: "way"}
-    items = adapted([keras.layers.Dense(4)], kmeta.SiameseNetwork)
+    items = adapted(4, kmeta.SiameseNetwork)
     assert endpoints.table(items)["classify"].dimensions["labels"] == {0: "items"}
 
 
 def test_functions_say_what_the_classifier_does(growing):
     table = endpoints.table(growing)
     expected = np.asarray(growing(IMAGES))
-    names = np.array(growing.class_names)[expected.argmax(-1)]
-    names[expected.max(-1) < 0.6] = "unknown"
+    likeliest = [growing.class_names[i] for i in expected.argmax(-1)]
+    names = np.where(expected.max(-1) < 0.6, "unknown", likeliest)
 
     def call(name, *given):
         endpoint = table[name]
@@ -116,7 +117,7 @@ def test_functions_say_what_the_classifier_does(growing):
 
 def test_the_reference_is_finite(growing):
     np.testing.assert_allclose(endpoints.reference(growing, IMAGES), growing(IMAGES), atol=1e-7)
-    broken = adapted([keras.layers.Dense(4)])
+    broken = adapted(4)
     broken.set_weights([np.full_like(w, np.nan) for w in broken.get_weights()])
     with pytest.raises(ValueError, match="must give finite probabilities on the sample"):
         endpoints.reference(broken, IMAGES)
