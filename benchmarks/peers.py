@@ -5,15 +5,15 @@ PYTHON is the interpreter of an environment of its own that has PyTorch, easyfsl
 size, beside a loop over tasks in eager PyTorch, `torch.func`, `torch.compile`, channels-last and
 easyfsl's methods. Both sides begin with the same weights and are fed the same batches; the loss and
 gradients of a step are first shown to agree, in float64. Then rounds take turns, and medians are
-printed. kmeta's steps are those of Keras' `fit`, with the recipe's number of threads. Tasks of
-Reptile are compared on whole support sets, and timed on mini-batches. The share of the machine is
-that of the rate of products of 1024 x 1024 matrices, by operations that PyTorch counts. easyfsl
-normalises support and queries apart, so that its losses differ; exit code 1 where others do.
+printed. kmeta's steps are those of Keras' `fit`, with the number of threads that docs/benchmarks.md
+advises. Tasks of Reptile are compared on whole support sets, and timed on mini-batches. The share
+of the machine is that of the rate of products of 1024 x 1024 matrices, by operations that PyTorch
+counts. easyfsl normalises support and queries apart, so that its losses differ; exit code 1 where
+others do.
 """
 
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
@@ -32,6 +32,7 @@ RECIPES = {
     "Matching": "matching-omniglot-5way-1shot",
     "Relation": "relation-omniglot-5way-1shot",
 }
+ONE_THREAD = ("MAML", "FOMAML", "Reptile")  # an operation; the others have TensorFlow's own number
 AGREE = 1e-6  # relatively, of losses and gradients in float64
 
 
@@ -46,11 +47,11 @@ def main():
     arguments = parser.parse_args()
     if arguments.worker:
         return serve(*arguments.worker)
-    record = {"cores": os.cpu_count(), "rounds": arguments.rounds, "learners": {}}
+    record = {"rounds": arguments.rounds, "learners": {}}
     for name in arguments.only or RECIPES:
         with tempfile.TemporaryDirectory() as folder:
             row = compare(name, arguments.python, arguments.rounds, pathlib.Path(folder))
-        record |= {"kmeta": row.pop("kmeta_versions"), "peers": row.pop("peers_versions")}
+        record |= {"machine": row.pop("machine"), "peers": row.pop("peers_versions")}
         record["learners"][name] = row
     if arguments.out:
         pathlib.Path(arguments.out).write_text(json.dumps(record, indent=1) + "\n")
@@ -88,7 +89,7 @@ def compare(name, python, rounds, folder):
     """What was measured of one learner."""
     file = folder / "case.npz"
     ours = Side([sys.executable, __file__, python, "--worker", name, str(file)])
-    row = {"kmeta_versions": ours.ask("versions"), "peers": {}}
+    row = {"machine": ours.ask("machine"), "peers": {}}
     theirs = Side(
         [python, str(pathlib.Path(__file__).with_name("peers_torch.py")), str(file), name]
     )
@@ -111,7 +112,7 @@ def compare(name, python, rounds, folder):
             times[side].append(ask(counts[side]))
     medians = {side: statistics.median(found) for side, found in times.items()}
     row["kmeta_seconds"], row["kmeta_first"] = medians["kmeta"], first["kmeta"]
-    row["share"] = flops / medians["kmeta"] / rate
+    row |= {"rate": rate, "share": flops / medians["kmeta"] / rate}
     print(
         f"{name}: kmeta {1e3 * medians['kmeta']:.0f} ms a step, {100 * row['share']:.0f} % of "
         f"{rate / 1e9:.0f} GFLOP/s, first step {first['kmeta']:.1f} s"
@@ -145,8 +146,8 @@ def serve(name, file):
     recipe = recipes.get(RECIPES[name])
     import tensorflow as tf
 
-    if recipe.intra_op_threads is not None:
-        tf.config.threading.set_intra_op_parallelism_threads(recipe.intra_op_threads)
+    if name in ONE_THREAD:
+        tf.config.threading.set_intra_op_parallelism_threads(1)
     worker = Ours(recipe, file)
     for line in sys.stdin:
         order, *arguments = line.split()
@@ -189,11 +190,10 @@ class Ours:
         learner.compile(make_optimizer(recipe))
         return learner
 
-    def versions(self):
-        import keras
-        import tensorflow as tf
+    def machine(self):
+        from kmeta.runs.machines import machine
 
-        return {"keras": keras.__version__, "tensorflow": tf.__version__}
+        return machine()
 
     def rate(self):
         """Operations a second of products of matrices, by all cores."""
@@ -206,20 +206,20 @@ class Ours:
 
     def check(self, out):
         """The loss of the first batch; its gradients go into a file."""
-        import dataclasses
-
         import keras
 
-        options = dict(self.recipe.learner_options)
-        if self.recipe.learner == "reptile":
-            options["inner_batch"] = None
         keras.config.set_dtype_policy("float64")
         keras.config.set_floatx("float64")
-        learner = self.made(dataclasses.replace(self.recipe, learner_options=options))
+        learner = self.made(self.recipe)
         learner.compile(keras.optimizers.SGD(1.0))
+        if self.recipe.learner == "reptile":
+            learner.inner_batch = None
         for weight, value in zip(learner.trainable_variables, self.start, strict=True):
             weight.assign(value.astype("float64"))
-        loss = learner.train_on_batch(*self.batches[0], return_dict=True)["loss"]
+        batch = keras.tree.map_structure(
+            lambda x: x.astype("float64") if x.dtype.kind == "f" else x, self.batches[0]
+        )
+        loss = learner.train_on_batch(*batch, return_dict=True)["loss"]
         after = [w.numpy() for w in learner.trainable_variables]
         keras.config.set_dtype_policy("float32")
         keras.config.set_floatx("float32")

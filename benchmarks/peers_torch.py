@@ -7,7 +7,10 @@ Networks are written as one writes them in PyTorch, as functions of their weight
 normalisation keeps no running statistics, which spares the peers some work.
 """
 
+import importlib
+import importlib.metadata
 import json
+import platform
 import sys
 import time
 from unittest import mock
@@ -41,8 +44,9 @@ def conv4(weights, x):
 
 def maml_network(weights, x):
     """Logits of MAML's network for Omniglot."""
+    ones = torch.ones_like(weights[8], requires_grad=False)  # None has no second derivative
     for i in range(4):
-        x = block(x, *weights[2 * i : 2 * i + 2], None, weights[8 + i], None, epsilon=1e-3)
+        x = block(x, *weights[2 * i : 2 * i + 2], ones, weights[8 + i], None, epsilon=1e-3)
     return F.linear(x.mean((2, 3)), *weights[12:])
 
 
@@ -147,7 +151,7 @@ class ReptileCase:
         start = [w.detach() for w in weights]
         if self.moments is None:
             self.moments, self.taken = [torch.zeros_like(w) for w in start], 0
-        total = [torch.zeros_like(w) for w in start]
+        total, losses = [torch.zeros_like(w) for w in start], []
         for support_x, support_y, *query in zip(*batch, strict=True):
             new = [w.clone() for w in start]
             for _ in range(REPTILE["steps"]):
@@ -155,10 +159,10 @@ class ReptileCase:
                 self.adam(new, self.inner(variant, new, support_x[rows], support_y[rows]))
             total = [t + n for t, n in zip(total, new, strict=True)]
             with torch.no_grad():
-                loss = F.cross_entropy(reptile_network(new, query[0]), query[1])
+                losses.append(F.cross_entropy(reptile_network(new, query[0]), query[1]).item())
         for weight, t, old in zip(weights, total, start, strict=True):
             weight.grad = old - t / len(batch[0])
-        return loss.item()
+        return sum(losses) / len(losses)
 
     def rows(self, count):
         order = np.arange(count) if self.items is None else self.rng.permutation(count)
@@ -167,7 +171,7 @@ class ReptileCase:
     def inner(self, variant, new, x, y):
         if variant == "compile":
             return self.compiled(new, x, y)[0]
-        leaves = [w.requires_grad_() for w in new]
+        leaves = [w.detach().requires_grad_() for w in new]
         return torch.autograd.grad(F.cross_entropy(reptile_network(leaves, x), y), leaves)
 
     def adam(self, new, gradients):
@@ -237,18 +241,16 @@ class Embedding(torch.nn.Module):
         return self.function(self.weights, x)
 
 
-def easyfsl_methods():
-    """easyfsl's learners. Its networks need torchvision, which may be built for another PyTorch."""
-    for name in ("torchvision", "torchvision.models", "torchvision.models.resnet"):
-        sys.modules.setdefault(name, mock.MagicMock())
-    from easyfsl import methods
-
-    return methods
+def easyfsl(part):
+    """A module of easyfsl, without torchvision, which may be built for another PyTorch."""
+    for name in ("", ".models", ".models.resnet", ".datasets", ".transforms"):
+        sys.modules.setdefault(f"torchvision{name}", mock.MagicMock())
+    return importlib.import_module(f"easyfsl.{part}")
 
 
 def theirs_prototypical(weights, support_x, support_y, query_x, query_y):
     """easyfsl's, whose scores are distances; squared, they are the paper's."""
-    model = easyfsl_methods().PrototypicalNetworks(Embedding(conv4, weights))
+    model = easyfsl("methods").PrototypicalNetworks(Embedding(conv4, weights))
     model.process_support_set(support_x, support_y)
     return F.cross_entropy(-model(query_x).square(), query_y)
 
@@ -256,7 +258,7 @@ def theirs_prototypical(weights, support_x, support_y, query_x, query_y):
 def theirs_relation(weights, support_x, support_y, query_x, query_y):
     """easyfsl's, with the module of the paper."""
     module = Embedding(lambda w, x: relation_module(w, x).sigmoid(), weights[16:])
-    model = easyfsl_methods().RelationNetworks(
+    model = easyfsl("methods").RelationNetworks(
         Embedding(relation_embedding, weights[:16]), feature_dimension=64, relation_module=module
     )
     model.process_support_set(support_x, support_y)
@@ -294,7 +296,7 @@ class Worker:
             yield [x.to(dtype) if x.is_floating_point() else x.long() for x in parts]
 
     def versions(self):
-        return {"torch": torch.__version__, "threads": torch.get_num_threads()}
+        return versions()
 
     def variants(self):
         return self.case.variants
@@ -335,13 +337,22 @@ class Worker:
         return (time.perf_counter() - start) / int(steps)
 
 
-def main():
+def versions():
+    """Of Python, PyTorch and easyfsl, and the number of threads of PyTorch."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "easyfsl": importlib.metadata.version("easyfsl"),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def answer(worker):
     """Answer orders until the input ends."""
-    worker = Worker(*sys.argv[1:])
     for line in sys.stdin:
         order, *arguments = line.split()
         print(json.dumps(getattr(worker, order)(*arguments)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    answer(Worker(*sys.argv[1:]))

@@ -114,8 +114,9 @@ def _add_training(group):
         type=count_or_zero,
         default=GIVEN_ONLY,
         metavar="N",
-        help="threads of one operation on the CPU; 0 for all cores. 1 is faster where networks see "
-        "few small pictures at once, and the recipes of maml, reptile and metanet have it",
+        help="threads of one operation on the CPU; 0, the default, for all cores. 1 is faster "
+        "where networks see few small pictures at once, as in maml, reptile and metanet; most "
+        "recipes of published results have it",
     )
     group.add_argument(
         "--distribute",

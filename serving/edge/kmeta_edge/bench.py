@@ -44,8 +44,8 @@ def measure(directory, runs):
         starts.append(time.perf_counter() - begin)
         resident = int(process.stdout)
     image = np.zeros((1, *classifier.image_shape), "float32")
-    ours, bare = _interleaved(
-        lambda: classifier.predict(image), _bare_session(classifier, image), runs
+    ours, bare = interleaved(
+        runs, lambda: classifier.predict(image), bare_session(classifier, image)
     )
     return {
         "process start to first prediction": f"{min(starts):.2f} s",
@@ -56,9 +56,9 @@ def measure(directory, runs):
     }
 
 
-def _bare_session(classifier, image):
-    """The same computation by onnxruntime alone."""
-    models, (signature, given) = classifier._models, classifier._request(image)
+def bare_session(classifier, images):
+    """A function that does the same computation by onnxruntime alone."""
+    models, (signature, given) = classifier._models, classifier._request(images)
     first = _session(models, models.network)
     if signature == "serving_default":
         return lambda: first.run(["probabilities"], given)
@@ -75,11 +75,11 @@ def _session(models, name):
     return onnxruntime().InferenceSession(models.contents[name], providers=["CPUExecutionProvider"])
 
 
-def _interleaved(first, second, runs):
-    """Median times in milliseconds of two functions that take turns, so that both see the same."""
-    times = ([], [])
+def interleaved(runs, *functions):
+    """Median times in milliseconds of functions that take turns, so that all see the same."""
+    times = [[] for _ in functions]
     for index in range(runs + 20):
-        for function, found in zip((first, second), times, strict=True):
+        for function, found in zip(functions, times, strict=True):
             begin = time.perf_counter()
             function()
             if index >= 20:
