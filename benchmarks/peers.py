@@ -15,6 +15,7 @@ others do.
 import argparse
 import json
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import time
 
 import numpy as np
 
-BATCHES, ROUNDS, SECONDS = 10, 5, 2.0
+BATCHES, ROUNDS, SECONDS = 10, 5, 1.5
 RECIPES = {
     "MAML": "maml-omniglot-5way-1shot",
     "FOMAML": "fomaml-omniglot-5way-1shot",
@@ -39,7 +40,7 @@ AGREE = 1e-6  # relatively, of losses and gradients in float64
 def main():
     """Print a line a learner and peer."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("python", help="interpreter of the environment with PyTorch")
+    parser.add_argument("python", type=program, help="of the environment with PyTorch")
     parser.add_argument("--only", choices=RECIPES, action="append")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--out", help="JSON file to write")
@@ -62,6 +63,13 @@ def main():
         if variant != "easyfsl"
     ]
     return int(any(max(peer["loss"], peer["gradients"]) > AGREE for peer in peers))
+
+
+def program(text):
+    """The name of a program that there is."""
+    if shutil.which(text) is None:
+        raise argparse.ArgumentTypeError(f"there is no program {text}")
+    return text
 
 
 class Side:

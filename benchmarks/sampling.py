@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import numpy as np
-from peers import Side
+from peers import Side, program
 
 import kmeta
 from kmeta.runs.machines import machine
@@ -28,7 +28,7 @@ EASYFSL = pathlib.Path(__file__).with_name("sampling_easyfsl.py")
 def main():
     """Print a line a sampler."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("python", help="interpreter of the environment with PyTorch")
+    parser.add_argument("python", type=program, help="of the environment with PyTorch")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--out", help="JSON file to write")
     arguments = parser.parse_args()
