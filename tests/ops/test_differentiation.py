@@ -1,6 +1,8 @@
+import os
 import subprocess
 import sys
 import threading
+import time
 from typing import NamedTuple
 
 import keras
@@ -91,6 +93,52 @@ def test_map_and_mean_over_tasks(graph):
     np.testing.assert_allclose(mean, np.mean(x, axis=0))
     np.testing.assert_allclose(squares, np.square(x))
     np.testing.assert_allclose(carry, 2.0 ** np.arange(5)[::-1] @ x.numpy())
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 8])  # by powers of 2, division is exact
+def test_tasks_are_summed_and_hand_on_the_carry_in_their_order(tasks):
+    """To the last bit, as the order of floating-point additions shows."""
+    x = (rng.normal(size=(tasks, 50)) * 10.0 ** rng.integers(-4, 5, (tasks, 50))).astype("float32")
+    function = tf.function(
+        lambda x: differentiation.mean_over_tasks(
+            lambda task, carry: (task, task, 0.7 * carry + task), x, tf.zeros(50)
+        )
+    )
+    mean, _, carry = function(tf.constant(x))
+    total, carried = np.zeros((2, 50), "float32")
+    for task in x:
+        total, carried = total + task, np.float32(0.7) * carried + task
+    np.testing.assert_array_equal(mean, total / np.float32(tasks))
+    np.testing.assert_allclose(carry, carried, rtol=1e-5)  # may be one fused operation
+    np.testing.assert_array_equal(function(tf.constant(x))[2], carry)
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="TensorFlow runs one operation at a time")
+@pytest.mark.parametrize("carried", [False, True])
+def test_two_tasks_are_computed_at_a_time_unless_one_waits_for_the_carry(carried):
+    inside, most, lock = 0, 0, threading.Lock()
+
+    def slow(x):
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.1)
+        with lock:
+            inside -= 1
+        return x
+
+    def task(x, carry):
+        given = x + carry if carried else x
+        (result,) = tf.numpy_function(slow, [given], [x.dtype], stateful=False)
+        result = tf.ensure_shape(result, ())
+        return result, result, result
+
+    mean, _, _ = tf.function(lambda x: differentiation.mean_over_tasks(task, x, x[0] * 0))(
+        tf.ones(7)
+    )
+    assert most == (1 if carried else 2)
+    assert float(mean) == (4.0 if carried else 1.0)
 
 
 class Pair(NamedTuple):

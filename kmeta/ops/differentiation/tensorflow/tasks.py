@@ -8,6 +8,8 @@ from keras import tree
 
 from kmeta.episode import Tensor
 
+TOGETHER = 2  # tasks whose graphs memory may hold; operations of one are too few for two cores
+
 
 def map_tasks(function: Callable, inputs: Any) -> Any:
     """Apply `function` to one task at a time and stack the results.
@@ -36,7 +38,11 @@ def map_tasks(function: Callable, inputs: Any) -> Any:
 
 
 def mean_over_tasks(function: Callable, inputs: Any, carry: Any = ()) -> tuple[Any, Tensor, Any]:
-    """Mean of a function of one task, holding the graph of one task in memory at a time.
+    """Mean of a function of one task, holding the graphs of two tasks in memory at a time.
+
+    Tasks are summed, and hand on the carry, in their order, so that results are to the last bit
+    those of one task after another: the second task is computed beside the first as far as it does
+    not need the carry. In eager mode and in XLA there is one task at a time.
 
     Args:
         function: takes one task (a structure like `inputs` without its leading axis) and the carry,
@@ -80,6 +86,6 @@ def mean_over_tasks(function: Callable, inputs: Any, carry: Any = ()) -> tuple[A
         lambda index, *_: index < tasks,
         add,
         (tf.constant(done), total, stack.write(0, stacked) if done else stack, carry),
-        parallel_iterations=1,
+        parallel_iterations=TOGETHER,
     )
     return tree.map_structure(lambda x: x / tf.cast(tasks, x.dtype), total), stack.stack(), carry
