@@ -80,3 +80,24 @@ def class_log_odds(pair_logits: Tensor, labels: Tensor, class_score: str = "max"
     counts = ops.sum(labels, axis=1, keepdims=True)
     means = ops.matmul(pair_logits, labels) / ops.maximum(counts, 1.0)
     return ops.where(counts > 0, means, never)
+
+
+def pair_weights(same: Tensor) -> Tensor:
+    """Weights of the pairs of queries and classes, of mean 1, by which both kinds count half.
+
+    `way / 2` for the pair of one class that a query has, and `way / (2 (way - 1))` for each of its
+    pairs of two: batches of Koch et al. 2015, section 3.2, have as many of the one as of the other.
+
+    Args:
+        same: `[..., way]`, 1 for a query's own class and 0 for others.
+
+    Returns:
+        `[..., way]`.
+
+    Example:
+        >>> np.array(pair_weights(np.array([[1.0, 0.0, 0.0]])))
+        array([[1.5 , 0.75, 0.75]])
+    """
+    check_shapes(same=(same, "... way"))
+    way = ops.cast(ops.shape(same)[-1], same.dtype)
+    return way / 2 * (same + (1 - same) / (way - 1))

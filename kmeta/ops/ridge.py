@@ -77,25 +77,21 @@ def ridge_regression(embedded: Tensor, labels: Tensor, lam: float, many: bool = 
     trace = ops.sum(ops.square(x), axis=(1, 2), keepdims=True)
     held_back = lam * trace / count + LEAST
     items, features = x.shape[1:]
+    by_features = many if items is None else items >= features
     turned = ops.swapaxes(x, 1, 2)
+    rows = turned if by_features else x
+    product = ops.matmul(rows, ops.swapaxes(rows, 1, 2))
+    right = ops.matmul(turned, y) if by_features else y
     if items is None:
+        matrix = product + held_back * _eye(product)
         # eigenvalues of X X^T, and of X^T X, lie between 0 and its trace
-        rows = turned if many else x
-        matrix = ops.matmul(rows, ops.swapaxes(rows, 1, 2))
-        matrix += held_back * _eye(matrix)
         narrow = (ops.cast(part, "float32") for part in (matrix, held_back, held_back + trace))
         inverse = ops.cast(newton_inverse(*narrow), dtype)
-        right = ops.matmul(turned, y) if many else y
-        weights = _solved(inverse, rows, held_back, right)
-        weights = weights if many else ops.matmul(turned, weights)
-    elif items < features:
-        matrix = ops.matmul(x, turned) + held_back * ops.eye(items, dtype=dtype)
-        inverse = ops.inv(matrix)
-        weights = ops.matmul(turned, ops.solve(matrix, y))
+        solution = _solved(inverse, rows, held_back, right)
     else:
-        matrix = ops.matmul(turned, x) + held_back * ops.eye(features, dtype=dtype)
-        inverse = ops.inv(matrix)
-        weights = ops.solve(matrix, ops.matmul(turned, y))
+        matrix = product + held_back * ops.eye(product.shape[-1], dtype=dtype)
+        inverse, solution = ops.inv(matrix), ops.solve(matrix, right)
+    weights = solution if by_features else ops.matmul(turned, solution)
     return Ridge(*(ops.cast(part, given) for part in (mean[:, 0], weights, inverse, held_back)))
 
 

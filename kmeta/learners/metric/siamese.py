@@ -9,7 +9,13 @@ from kmeta.checks import one_of
 from kmeta.episode import Episode, Pairs, Tensor
 from kmeta.learners.metric.metric_learner import MetricLearner
 from kmeta.learners.networks import check_vectors
-from kmeta.ops.pairs import CLASS_SCORES, DISTANCES, class_log_odds, component_distances
+from kmeta.ops.pairs import (
+    CLASS_SCORES,
+    DISTANCES,
+    class_log_odds,
+    component_distances,
+    pair_weights,
+)
 
 
 @keras.saving.register_keras_serializable("kmeta")
@@ -144,10 +150,8 @@ class SiameseNetwork(MetricLearner):
     ) -> Tensor:
         """Keras' `compute_loss`; queries and classes of an episode become verification pairs."""
         if isinstance(x, Episode):
-            way = ops.shape(y_pred)[-1]
-            same = ops.one_hot(y, way, dtype=y_pred.dtype)
-            way = ops.cast(way, y_pred.dtype)
-            balance = way / 2 * (same + (1 - same) / (way - 1))
+            same = ops.one_hot(y, ops.shape(y_pred)[-1], dtype=y_pred.dtype)
+            balance = pair_weights(same)
             if sample_weight is not None:
                 balance = balance * ops.expand_dims(ops.cast(sample_weight, balance.dtype), -1)
             y, y_pred, sample_weight = same[..., None], y_pred[..., None], balance
