@@ -38,16 +38,20 @@ class Specimen:
     accuracy: float = 0.7
 
 
-def _network():
-    """Small: tracing gradients of gradients is what costs time."""
+def _embedding(*head):
+    """Small: tracing is what costs time, that of gradients of gradients above all."""
     return keras.Sequential(
         [
-            keras.layers.Conv2D(6, 3, strides=3, activation="relu"),
+            keras.layers.Conv2D(6, 3, strides=4, activation="relu"),
             keras.layers.BatchNormalization(),
             keras.layers.Flatten(),
-            keras.layers.Dense(WAY),
+            *head,
         ]
     )
+
+
+def _network():
+    return _embedding(keras.layers.Dense(WAY))
 
 
 def renumber_outputs(learner, order):
@@ -95,18 +99,21 @@ METRIC = {  # each is made with a number of filters
     ),
 }
 SPECIMENS = {
-    "PrototypicalNetwork": Specimen(partial(METRIC["prototypical"], 4)),
-    "MatchingNetwork": Specimen(partial(METRIC["matching"], 4)),
+    "PrototypicalNetwork": Specimen(lambda: kmeta.PrototypicalNetwork(_embedding())),
+    "MatchingNetwork": Specimen(lambda: kmeta.MatchingNetwork(_embedding(), scale=10.0)),
     "MatchingNetwork with full context": Specimen(
-        partial(METRIC["full context"], 8), sequence=True
+        lambda: kmeta.MatchingNetwork(
+            _embedding(), _embedding(), full_context=True, read_steps=2, scale=10.0
+        ),
+        sequence=True,
     ),
-    "R2D2": Specimen(lambda: kmeta.R2D2(kmeta.layers.Conv4(4))),
+    "R2D2": Specimen(lambda: kmeta.R2D2(_embedding())),
     "RelationNetwork": Specimen(
         lambda: kmeta.RelationNetwork(
             keras.layers.Conv2D(3, 3, strides=4, activation="relu"), kmeta.layers.RelationModule(4)
         )
     ),
-    "SiameseNetwork": Specimen(partial(METRIC["siamese"], 4)),
+    "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(_embedding())),
     "MemoryAugmentedNetwork": Specimen(
         lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2, scale=20.0)),
         renumber=renumber_labels,
@@ -141,7 +148,7 @@ SPECIMENS = {
     ),
     "MetaNetwork": Specimen(
         lambda: kmeta.MetaNetwork(
-            kmeta.layers.AugmentedConvNet(WAY, filters=4, blocks=2, features=8), units=10
+            kmeta.layers.AugmentedConvNet(WAY, filters=4, blocks=1, features=8), units=10
         ),
         renumber=renumber_heads,
         sequence=True,

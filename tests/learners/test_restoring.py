@@ -73,16 +73,6 @@ ATTACKS = {
     ),
     "a spoofed name": lambda at: {**dense(function("system", "os")), "registered_name": "kmeta>no"},
 }
-NETWORKS = {
-    "prototypes": lambda: kmeta.PrototypicalNetwork(layers.Dense(3)),
-    "matching": lambda: kmeta.MatchingNetwork(layers.Dense(3), layers.Dense(3)),
-    "relation": lambda: kmeta.RelationNetwork(layers.Conv2D(2, 3), layers.Flatten()),
-    "siamese": lambda: kmeta.SiameseNetwork(layers.Dense(3), alpha_initializer="ones"),
-    "memory": lambda: kmeta.MemoryAugmentedNetwork(layers.Dense(3), 3, layers.LSTMCell(4)),
-    "meta": lambda: kmeta.MetaNetwork(kmeta.layers.AugmentedConvNet(3, 2, 1, 2)),
-    "maml": lambda: kmeta.MAML(layers.Dense(3)),
-    "r2d2": lambda: kmeta.R2D2(layers.Dense(3)),
-}
 
 
 def objects_in(config):
@@ -90,10 +80,10 @@ def objects_in(config):
     return [name for name, value in config.items() if isinstance(value, dict) and name != "dtype"]
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", SPECIMENS)
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_argument_of_any_learner_takes_it(kind, attack, tmp_path):
-    learner, at = NETWORKS[kind](), tmp_path / "ran"
+    learner, at = SPECIMENS[kind].make(), tmp_path / "ran"
     config = learner.get_config()
     assert type(learner).from_config(config).get_config() == config
     names = objects_in(config)
@@ -180,7 +170,9 @@ def specimens_of_classes():
     made = {f"{name} learner": specimen.make for name, specimen in SPECIMENS.items()}
     made |= {
         "Classifier": lambda: kmeta.PrototypicalNetwork(layers.Dense(3)).adapt(np.eye(2), [0, 1]),
-        "Classifier of sequences": lambda: NETWORKS["memory"]().adapt(np.eye(3), [0, 1, 2]),
+        "Classifier of sequences": lambda: kmeta.MemoryAugmentedNetwork(
+            layers.Dense(3), 3, layers.LSTMCell(4)
+        ).adapt(np.eye(3), [0, 1, 2]),
         "Conv4": of_layers.Conv4,
         "KochConvNet": of_layers.KochConvNet,
         "RelationEmbedding": of_layers.RelationEmbedding,
@@ -195,8 +187,8 @@ def specimens_of_classes():
         "BatchNormalization": of_layers.BatchNormalization,
         "EfficientNetLite0": of_layers.EfficientNetLite0,
         "ImageNetScaling": lambda: of_layers.ImageNetScaling("mobilenet_v2"),
-        "RelationLoss": lambda: NETWORKS["relation"]().default_loss(),
-        "SiameseAccuracy": lambda: NETWORKS["siamese"]().accuracy(),
+        "RelationLoss": lambda: SPECIMENS["RelationNetwork"].make().default_loss(),
+        "SiameseAccuracy": lambda: SPECIMENS["SiameseNetwork"].make().accuracy(),
         "LabelAccuracy": lambda: kmeta.MemoryAugmentedNetwork(
             layers.Dense(3), 5, layers.LSTMCell(4), labels="strings"
         ).accuracy(),

@@ -64,6 +64,30 @@ def test_replaces_a_bundle_at_the_end(old, steps):
     assert list(old.parent.iterdir()) == [old]
 
 
+@pytest.mark.parametrize("seen", ["files of both", "none of one"])
+def test_a_bundle_that_another_process_replaces_while_it_is_looked_at(old, seen, monkeypatch):
+    """The other one is looked at then; before, this was refused, or an error."""
+    look, looked = place._looked_at, []
+
+    def late(path):
+        looked.append(path)
+        if len(looked) > 1:
+            return look(path)
+        with place.building(path, overwrite=True) as folder:
+            (folder / "manifest.json").write_text(OLD)
+            (folder / "listed").write_text("new")
+        if seen == "none of one":
+            raise FileNotFoundError(path / "deep")
+        return "also 'deep/listed'"
+
+    monkeypatch.setattr(place, "_looked_at", late)
+    assert place.check(old, overwrite=True) == old
+    assert contents(old) == {"manifest.json": OLD, "listed": "new"}
+    (old / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="also 'thesis.tex'"):
+        place.check(old, overwrite=True)
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("comes", ["folder", "file", "link"])
 def test_what_comes_into_being_meanwhile_is_not_removed(tmp_path, comes, overwrite, steps):

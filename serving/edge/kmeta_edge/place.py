@@ -59,7 +59,20 @@ def _check_replaceable(folder, path):
 
 
 def _foreign(path):
-    """What a folder holds that is not of a bundle, in words; None if it holds a bundle alone."""
+    """What a folder holds that is not of a bundle, in words; None if it holds a bundle alone.
+
+    Another process may put another bundle there meanwhile, which is then looked at instead.
+    """
+    while True:
+        before = path.stat()
+        with contextlib.suppress(FileNotFoundError):
+            foreign = _looked_at(path)
+            after = path.stat()
+            if (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns):
+                return foreign
+
+
+def _looked_at(path):
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         listed = {"manifest.json", *manifest["files"]} if manifest["format"] == FORMAT else None
