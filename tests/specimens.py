@@ -4,7 +4,6 @@ and metric ones of any width, for pictures of 28 x 28, which devices teach furth
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
 
 import keras
 import numpy as np
