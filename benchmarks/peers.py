@@ -9,11 +9,12 @@ printed. kmeta's steps are those of Keras' `fit`, with the number of threads tha
 advises. Tasks of Reptile are compared on whole support sets, and timed on mini-batches. The share
 of the machine is that of the rate of products of 1024 x 1024 matrices, by operations that PyTorch
 counts. easyfsl normalises support and queries apart, so that its losses differ; exit code 1 where
-others do.
+others do. Run it on a machine that does nothing else: PyTorch's threads wait for each other.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -75,9 +76,11 @@ def program(text):
 class Side:
     """A process that answers orders by lines of JSON."""
 
-    def __init__(self, command):
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    def __init__(self, command, **environment):
+        pipe, environment = subprocess.PIPE, {**os.environ, **environment}
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, env=environment
+        )
 
     def ask(self, *order):
         """The answer to an order."""
@@ -98,9 +101,9 @@ def compare(name, python, rounds, folder):
     file = folder / "case.npz"
     ours = Side([sys.executable, __file__, python, "--worker", name, str(file)])
     row = {"machine": ours.ask("machine"), "peers": {}}
-    theirs = Side(
-        [python, str(pathlib.Path(__file__).with_name("peers_torch.py")), str(file), name]
-    )
+    script = pathlib.Path(__file__).with_name("peers_torch.py")
+    empty = str(folder / "compiled")  # what an earlier run has compiled would not be compiled
+    theirs = Side([python, str(script), str(file), name], TORCHINDUCTOR_CACHE_DIR=empty)
     row["peers_versions"] = theirs.ask("versions")
     variants, flops, rate = theirs.ask("variants"), theirs.ask("flops"), ours.ask("rate")
     loss = ours.ask("check", folder / "ours.npz")

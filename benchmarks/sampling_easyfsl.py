@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from peers_torch import answer, easyfsl, versions
 
+torch.set_num_threads(1)  # as in DataLoader's own processes: more are slower, pictures are small
 # easyfsl 1.5 hands its base class an argument that PyTorch 2.13 no longer takes
 torch.utils.data.Sampler.__init__ = lambda self, data_source=None: None
 TaskSampler = easyfsl("samplers").TaskSampler
