@@ -1,4 +1,4 @@
-"""Training on one task at a time, so that memory holds the graph of one task."""
+"""Training on few tasks at a time, so that memory holds few graphs (`mean_over_tasks`)."""
 
 from typing import Any
 

@@ -27,7 +27,7 @@ class MAML(GradientLearner):
     `theta_{j+1} = theta_j - inner_lr * grad L_support(theta_j)`.
     Outer loop: `theta <- theta - beta * grad_theta mean_tasks L_query(theta_k)`, through any Keras
     optimizer. The gradient runs through the inner steps and is exact to second order, stock Keras
-    normalisation layers included. One task's graph is held in memory at a time.
+    normalisation layers included. Memory holds the graphs of two tasks at a time.
 
     Args:
         network: any Keras model, images `[batch, ...]` to logits `[batch, way]`. All its trainable
