@@ -52,7 +52,7 @@ def add_parser(commands):
         "--check", action="store_true", help="score the kept learner again and compare"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="with --check: 100 tasks of the first setting"
+        "--quick", action="store_true", help="with --check: 100 tasks of each setting"
     )
     return parser
 

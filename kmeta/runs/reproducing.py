@@ -145,13 +145,14 @@ def _scored(reproduction, learner, made, state, result, data_dir, verbose):
     return record
 
 
-def check(result_path, data_dir=None, quick=False, verbose="auto"):
+def check(result_path, data_dir=None, quick=False, settings=None, verbose="auto"):
     """Score a kept learner again, on the very tasks of its result.
 
     Args:
         result_path: folder of a result, see `Result`.
         data_dir: where the data are.
-        quick: only the first setting, and of that the first 100 tasks, whose score is kept too.
+        quick: only the first 100 tasks of each setting, whose score is kept too.
+        settings: how many of the settings, from the first on; None for all.
         verbose: 0 for nothing.
 
     Returns:
@@ -166,7 +167,7 @@ def check(result_path, data_dir=None, quick=False, verbose="auto"):
     learner = result.learner(record)
     recipe = Recipe.from_dict(record["recipe"])
     different = []
-    for kept in record["scores"][: 1 if quick else None]:
+    for kept in record["scores"][:settings]:
         part = kept["first"] if quick and kept["first"] else kept
         setting = Setting(part["tasks"] and Tasks(**part["tasks"]), kept["options"])
         again = score_tasks(learner, setting, recipe, data_dir)
