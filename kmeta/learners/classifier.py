@@ -93,7 +93,8 @@ class Classifier(SavedFinite):
         variable = self.add_weight(
             shape=value.shape, dtype=dtype, initializer="zeros", trainable=False, name=name
         )
-        variable.assign(ops.convert_to_tensor(value))
+        # a copy, since on JAX training gives away the memory of the weights that it begins with
+        variable.assign(ops.copy(ops.convert_to_tensor(value)))
         return variable
 
     @property

@@ -215,8 +215,7 @@ class MetaLearner(SavedFinite):
     ) -> Any:
         """Keras' `evaluate`; `Episodes` are scored from their first one on, the same every time."""
         with rewound(x):
-            if not isinstance(callbacks, keras.callbacks.CallbackList):  # the one of `fit`
-                callbacks = at_epoch(x, callbacks, 0)
+            callbacks = at_epoch(x, callbacks, 0)
             return super().evaluate(
                 x, y, batch_size, verbose, sample_weight, steps, callbacks, **kwargs
             )
