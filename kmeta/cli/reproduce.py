@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from kmeta.cli.allocator import keep_freed_memory
 from kmeta.cli.interrupts import interruptible
 from kmeta.cli.output import progress_bars
 from kmeta.cli.quiet import import_keras
@@ -80,7 +79,6 @@ def run(arguments):
 
 
 def _reproduce(reproductions, arguments):
-    keep_freed_memory()
     import_keras()
     from kmeta.runs.reproducing import reproduce
 

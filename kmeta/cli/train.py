@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from kmeta.cli.allocator import keep_freed_memory
 from kmeta.cli.interrupts import interruptible
 from kmeta.cli.options import (
     LEARNER_OPTIONS,
@@ -159,7 +158,6 @@ def train_and_report(prepared, distribute=None):
     print(f"Training {summary(prepared.recipe)}\nin {run_folder.path}", flush=True)
     if distribute == "multi-worker":
         print("Waiting for all processes that TF_CONFIG names", flush=True)
-    keep_freed_memory()
     import_keras()
     from kmeta.runs.training import train_prepared
 

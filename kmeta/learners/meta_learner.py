@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from kmeta.checks import one_of
 from kmeta.data.images import to_float
 from kmeta.episode import Episode, Support, Tensor
+from kmeta.learners.allocator import keep_freed_memory
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.finite import SavedFinite
 from kmeta.learners.labels import labels_and_names
@@ -192,6 +193,7 @@ class MetaLearner(SavedFinite):
             ValueError: if the learner is not built and `x` is a generator, whose shapes cannot be
                 known before it runs.
         """
+        keep_freed_memory()
         with differentiation.strategy_scope(self):  # Keras trains in it
             if not self.built:
                 self.build(image_shape_of(x, self.input_types))

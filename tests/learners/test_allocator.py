@@ -2,14 +2,17 @@ import platform
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
 
-from kmeta.cli import allocator
+import kmeta
+from kmeta.learners import allocator, meta_learner
 
 CODE = """
 import resource
 import numpy as np
-from kmeta.cli.allocator import keep_freed_memory
+from kmeta.learners.allocator import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -37,3 +40,13 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     monkeypatch.delattr(allocator.ctypes, "CDLL")
     allocator.keep_freed_memory()
+
+
+def test_fit_asks_for_it(monkeypatch):
+    asked = []
+    monkeypatch.setattr(meta_learner, "keep_freed_memory", lambda: asked.append(True))
+    learner = kmeta.PrototypicalNetwork(keras.layers.Flatten())
+    learner.compile(run_eagerly=True)
+    data = kmeta.data.from_arrays(np.eye(4, dtype="float32"), [0, 0, 1, 1])
+    learner.fit(kmeta.Episodes(data, way=2, shot=1, query=1, steps=1), verbose=0)
+    assert asked == [True]
