@@ -37,20 +37,21 @@ class Specimen:
     accuracy: float = 0.7
 
 
-def _embedding(*head):
+def _embedding(strides=4):
     """Small: tracing is what costs time, that of gradients of gradients above all."""
     return keras.Sequential(
         [
-            keras.layers.Conv2D(6, 3, strides=4, activation="relu"),
+            keras.layers.Conv2D(6, 3, strides=strides, activation="relu"),
             keras.layers.BatchNormalization(),
             keras.layers.Flatten(),
-            *head,
         ]
     )
 
 
 def _network():
-    return _embedding(keras.layers.Dense(WAY))
+    network = _embedding(strides=3)
+    network.add(keras.layers.Dense(WAY))
+    return network
 
 
 def renumber_outputs(learner, order):
