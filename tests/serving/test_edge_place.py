@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,16 @@ def test_a_bundle_that_another_process_replaces_while_it_is_looked_at(old, seen,
     assert contents(old) == {"manifest.json": OLD, "listed": "new"}
     (old / "thesis.tex").write_text("years of work")
     with pytest.raises(ValueError, match="also 'thesis.tex'"):
+        place.check(old, overwrite=True)
+
+
+def test_a_bundle_that_another_process_removes_while_it_is_looked_at(old, monkeypatch):
+    def late(path):
+        shutil.rmtree(path)
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(place, "_looked_at", late)
+    with pytest.raises(ValueError, match="holds no manifest.json of a bundle"):
         place.check(old, overwrite=True)
 
 

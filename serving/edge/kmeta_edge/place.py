@@ -15,6 +15,7 @@ import time
 import uuid
 
 FORMAT = "kmeta.bundle"  # in every bundle's manifest
+NO_MANIFEST = "no manifest.json of a bundle"
 _DAY = 24 * 60 * 60
 
 
@@ -63,13 +64,12 @@ def _foreign(path):
 
     Another process may put another bundle there meanwhile, which is then looked at instead.
     """
-    while True:
-        before = path.stat()
+    while path.exists():
         with contextlib.suppress(FileNotFoundError):
-            foreign = _looked_at(path)
-            after = path.stat()
+            before, foreign, after = path.stat(), _looked_at(path), path.stat()
             if (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns):
                 return foreign
+    return NO_MANIFEST
 
 
 def _looked_at(path):
@@ -79,7 +79,7 @@ def _looked_at(path):
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         listed = None
     if listed is None:
-        return "no manifest.json of a bundle"
+        return NO_MANIFEST
     found = (p for p in path.rglob("*") if p.is_symlink() or not p.is_dir())
     others = sorted({p.relative_to(path).as_posix() for p in found} - listed)
     return f"also '{others[0]}'" if others else None
