@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from kmeta.checks import one_of, whole_number
 from kmeta.episode import Tensor
@@ -31,6 +32,36 @@ def _block(filters, padding, pool, dtype):
     return [*layers, keras.layers.ReLU(dtype=dtype)]
 
 
+def _through(layers, x, training):
+    for layer in layers:
+        arguments = {"training": training} if isinstance(layer, BatchNormalization) else {}
+        x = layer(x, **arguments)
+    return x
+
+
+def _convolved_pairs(convolution, first, second):
+    """The convolution of `[first_i, second_j]`, `[tasks, j, i, height, width, filters]`.
+
+    It is linear: the sum of one of every `first_i` and one of every `second_j`, each by its share
+    of the kernel's channels, in place of one of each pair.
+
+    Args:
+        convolution: a built `keras.layers.Conv2D`.
+        first, second: `[tasks, i, height, width, channels]`, `[tasks, j, height, width, channels]`.
+    """
+    kernel = ops.convert_to_tensor(convolution.kernel)
+    channels = first.shape[-1]
+
+    def convolved(x, part):
+        flat = ops.reshape(x, (-1, *x.shape[2:]))
+        y = ops.conv(flat, part, padding=convolution.padding, data_format="channels_last")
+        return ops.reshape(y, (*ops.shape(x)[:2], *y.shape[1:]))
+
+    by_first = convolved(first, kernel[:, :, :channels]) + convolution.bias
+    by_second = convolved(second, kernel[:, :, channels:])
+    return ops.expand_dims(by_first, 1) + ops.expand_dims(by_second, 2)
+
+
 class _Chain(keras.layers.Layer):
     """Layers in a row, made by `chain()` when the input shape is known."""
 
@@ -55,10 +86,7 @@ class _Chain(keras.layers.Layer):
             shape = layer.compute_output_shape(shape)
 
     def call(self, x: Tensor, training: bool | None = None) -> Tensor:
-        for layer in self.layers:
-            arguments = {"training": training} if isinstance(layer, BatchNormalization) else {}
-            x = layer(x, **arguments)
-        return x
+        return _through(self.layers, x, training)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters}
@@ -131,6 +159,14 @@ class RelationModule(_Chain):
             keras.layers.Dense(self.hidden, activation="relu", **dense),
             keras.layers.Dense(1, **dense),
         ]
+
+    def call(self, x: Tensor | tuple[Tensor, Tensor], training: bool | None = None) -> Tensor:
+        if not isinstance(x, tuple):
+            return super().call(x, training)
+        convolution, *rest = self.layers
+        pairs = _convolved_pairs(convolution, *x)
+        flat = ops.reshape(pairs, (-1, *pairs.shape[3:]))
+        return ops.reshape(_through(rest, flat, training), (*ops.shape(pairs)[:3], 1))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden": self.hidden, "padding": self.padding}

@@ -61,6 +61,20 @@ def test_the_module_ends_in_eight_units_and_one(padding, size):
     np.testing.assert_allclose(layer(x), expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("padding", "size"), [("same", 5), ("valid", 10)])
+def test_maps_of_which_all_pairs_are_joined_score_as_the_pairs(padding, size, training):
+    classes = rng.random((2, 3, size, size, 3)).astype("float32")
+    queries = rng.random((2, 4, size, size, 3)).astype("float32")
+    joined = np.array(
+        [np.concatenate([classes[t, c], queries[t, q]], axis=-1) for t, q, c in np.ndindex(2, 4, 3)]
+    )
+    layer = built(RelationModule(2, hidden=5, padding=padding), (size, size, 6))
+    expected = layer(joined, training=training)
+    found = layer((classes, queries), training=training)
+    np.testing.assert_allclose(found, ops.reshape(expected, (2, 4, 3, 1)), rtol=1e-4, atol=1e-5)
+
+
 def test_weights_start_as_those_of_the_authors():
     keras.utils.set_random_seed(0)
     layer = RelationModule(64, hidden=400)

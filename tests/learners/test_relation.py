@@ -67,6 +67,14 @@ def test_scores_equal_the_loops_with_support_maps_summed():
     np.testing.assert_allclose(ops.exp(learner(EPISODE)), scores, rtol=1e-4)
 
 
+def test_any_model_may_compare_the_pairs():
+    learner = made()
+    inputs = keras.Input((4, 4, 6))
+    own = keras.Model(inputs, learner.relation_module(inputs))
+    other = kmeta.RelationNetwork(learner.network, own)
+    np.testing.assert_allclose(other(EPISODE), learner(EPISODE), rtol=1e-4)
+
+
 def test_probabilities_are_scores_by_their_sum():
     learner = made()
     scores = expected(learner)[0]

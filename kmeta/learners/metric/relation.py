@@ -27,6 +27,23 @@ class RelationLoss(keras.losses.Loss):
         return (ops.sum(ops.square(scores), axis=-1) - 2.0 * own + 1.0) / way
 
 
+def all_pairs(maps: Tensor, embedded: Tensor) -> Tensor:
+    """`[f(S_c), f(x_j)]`, `[tasks, queries, way, height, width, 2 * channels]`, of equation 1.
+
+    Args:
+        maps: `f(S_c)`, `[tasks, way, height, width, channels]`.
+        embedded: `f(x_j)`, `[tasks, queries, height, width, channels]`.
+    """
+    shape = (*ops.shape(embedded)[:2], ops.shape(maps)[1], *embedded.shape[2:])
+    return ops.concatenate(
+        [
+            ops.broadcast_to(ops.expand_dims(maps, 1), shape),
+            ops.broadcast_to(ops.expand_dims(embedded, 2), shape),
+        ],
+        axis=-1,
+    )
+
+
 @keras.saving.register_keras_serializable("kmeta")
 class RelationNetwork(MetricLearner):
     """Relation Networks: a learned comparison of feature maps instead of a distance.
@@ -94,18 +111,14 @@ class RelationNetwork(MetricLearner):
     def compare(
         self, state: dict[str, Any], embedded: Tensor, training: bool | None = False
     ) -> Tensor:
-        maps = state["maps"]
-        shape = (*ops.shape(embedded)[:2], ops.shape(maps)[1], *self.feature_shape)
-        pairs = ops.concatenate(
-            [
-                ops.broadcast_to(ops.expand_dims(maps, 1), shape),
-                ops.broadcast_to(ops.expand_dims(embedded, 2), shape),
-            ],
-            axis=-1,
-        )
-        flat = ops.reshape(pairs, (-1, *pairs.shape[3:]))
-        scores = self.relation_module(flat, training=training)
-        return ops.log_sigmoid(ops.reshape(scores, shape[:3]))
+        module = self.relation_module
+        if isinstance(module, RelationModule):
+            scores = module((state["maps"], embedded), training=training)[..., 0]
+        else:
+            pairs = all_pairs(state["maps"], embedded)
+            flat = ops.reshape(pairs, (-1, *pairs.shape[3:]))
+            scores = ops.reshape(module(flat, training=training), ops.shape(pairs)[:3])
+        return ops.log_sigmoid(scores)
 
     def deployed_weights(self) -> list[keras.Variable]:
         return self.network.weights + self.relation_module.weights
