@@ -132,7 +132,7 @@ class Episodes(EpisodeStream):
         """
         digest = hashlib.sha256()
         for step in range(self.steps):
-            for array in self.sampler.draw(step * self.tasks_per_step, self.tasks_per_step):
+            for array in self.sampler.draw(self._first_of(step), self.tasks_per_step):
                 digest.update(array.astype("<i8").tobytes())
         return {
             "dataset": self.dataset.name,

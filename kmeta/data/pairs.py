@@ -80,7 +80,6 @@ class VerificationPairs(EpisodeStream):
                 f"kmeta.data.from_arrays return. Received: {type(dataset).__name__}"
             )
         self.dataset = dataset
-        self.batch_size = self.tasks_per_step
         self.distortions = true_or_false("distortions", distortions)
         self.rotations = true_or_false("rotations", rotations)
         self.within_groups = true_or_false("within_groups", within_groups)

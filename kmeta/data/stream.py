@@ -3,7 +3,7 @@
 import copy
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -43,6 +43,7 @@ class EpisodeStream(keras.utils.PyDataset):
         self.seed = seed_number(seed)
         self.epoch = 0
         self._begun = False
+        self._shard = 1, 0  # of how many, and which
 
     def draw_tasks(self, first: int) -> tuple[Any, Any]:
         """Return the element of tasks `first`, ..., `first + tasks_per_step - 1`."""
@@ -63,7 +64,12 @@ class EpisodeStream(keras.utils.PyDataset):
         place = index + self.steps if index < 0 else index
         if not 0 <= place < self.steps:
             raise IndexError(f"Index must be in 0..{self.steps - 1}. Received: {index}")
-        return (self.epoch * self.steps + int(place)) * self.tasks_per_step
+        return self._first_of(self.epoch * self.steps + int(place))
+
+    def _first_of(self, step):
+        """The number of the first task of a step that is counted across epochs."""
+        num_shards, index = self._shard
+        return (step * num_shards + index) * self.tasks_per_step
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         for index in range(self.steps):
@@ -81,17 +87,33 @@ class EpisodeStream(keras.utils.PyDataset):
         self.epoch += self._begun
         self._begun = False
 
-    def part(self, index: int, part: int, parts: int) -> tuple[Any, Any]:
-        """Return one of `parts` equal slices of item `index`'s tasks, the same as in the whole.
+    def shard(self, num_shards: int, index: int) -> Self:
+        """Return the same stream with only one of `num_shards` equal parts of each step's tasks.
 
-        So that several workers draw a step together, each its own tasks. `parts` divides
-        `tasks_per_step`.
+        So that workers draw a step together, each its own tasks, as `tf.distribute` and
+        `keras.distribution` want them.
+
+        Args:
+            num_shards: of how many workers. Divides `tasks_per_step`.
+            index: which of them, from 0 on.
+
+        Raises:
+            ValueError: if an argument is out of range, or `num_shards` does not divide the tasks.
         """
+        whole_number("num_shards", num_shards)
+        whole_number("index", index, least=0, most=num_shards - 1)
+        if self.tasks_per_step % num_shards:
+            raise ValueError(
+                "Argument `num_shards` must divide the tasks of a step, "
+                f"{self.tasks_per_step}. Received: num_shards={num_shards}"
+            )
         own = copy.copy(self)
-        own.tasks_per_step = self.tasks_per_step // parts
-        return own.draw_tasks(self.first_task(index) + part * own.tasks_per_step)
+        own.tasks_per_step = self.tasks_per_step // num_shards
+        before, which = self._shard
+        own._shard = before * num_shards, which * num_shards + index
+        return own
 
-    def as_dataset(self, epochs: int | None = 1, part: int = 0, parts: int = 1) -> Any:
+    def as_dataset(self, epochs: int | None = 1) -> Any:
         """Return `tf.data.Dataset` of `(Episode, query_y)`, with static shapes.
 
         For Keras' `fit` give `steps_per_epoch=steps` where there is more than one epoch. Every pass
@@ -99,34 +121,23 @@ class EpisodeStream(keras.utils.PyDataset):
 
         Args:
             epochs: how many, one after another from the present `epoch` on. None: without end.
-            part, parts: of each step's tasks only those of worker number `part`, from 0 on, of
-                `parts` workers, as `tf.distribute.Strategy.distribute_datasets_from_function`
-                wants them.
 
         Raises:
-            ValueError: if an argument is out of range, or `parts` does not divide `tasks_per_step`.
+            ValueError: if `epochs` is neither a positive integer nor None.
         """
         import tensorflow as tf
 
         if epochs is not None:
             whole_number("epochs", epochs)
-        whole_number("parts", parts)
-        whole_number("part", part, least=0, most=parts - 1)
-        if self.tasks_per_step % parts:
-            raise ValueError(
-                f"Argument `parts` must divide the tasks of a step, {self.tasks_per_step}. "
-                f"Received: parts={parts}"
-            )
 
         def items():
             stream = copy.copy(self)  # whose epoch moves on
             for _ in itertools.count() if epochs is None else range(epochs):
-                for index in range(stream.steps):
-                    yield stream.part(index, part, parts)
+                yield from stream
                 stream.epoch += 1
 
         signature = tf.nest.map_structure(
-            lambda array: tf.TensorSpec(array.shape, array.dtype), self.part(0, part, parts)
+            lambda array: tf.TensorSpec(array.shape, array.dtype), self[0]
         )
         data = tf.data.Dataset.from_generator(items, output_signature=signature)
         count = tf.data.INFINITE_CARDINALITY if epochs is None else epochs * self.steps

@@ -128,7 +128,7 @@ class Replicas:
             replicas = context.num_replicas_in_sync
             here = replicas // context.num_input_pipelines
             first = here * context.input_pipeline_id
-            parts = [train_on.as_dataset(None, first + i, replicas) for i in range(here)]
+            parts = [train_on.shard(replicas, first + i).as_dataset(None) for i in range(here)]
             turns = tf.data.Dataset.range(here).repeat()
             return tf.data.Dataset.choose_from_datasets(parts, turns) if here > 1 else parts[0]
 

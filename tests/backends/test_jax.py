@@ -1,6 +1,7 @@
 """JAX, in a process that has no TensorFlow, does what TensorFlow does."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,15 +34,30 @@ TOLERANCE = {"LSTMMetaLearner": 5e-4}  # it sees logarithms of gradients, roundi
 QUICK = {"MAML", "MemoryAugmentedNetwork without memory", "Reptile", "SiameseNetwork"}
 
 
-def run_on_jax(folder, names):
-    """Let `one_update.py` fill the folder."""
-    program = [sys.executable, "-c", WITHOUT_TENSORFLOW, TESTS / "backends" / "one_update.py"]
+def started(script, *arguments):
+    """A process of JAX that has no TensorFlow."""
+    program = [sys.executable, "-c", WITHOUT_TENSORFLOW, TESTS / "backends" / script]
     path = os.pathsep.join([str(TESTS), *sys.path])
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
-    done = subprocess.run(
-        [*program, folder, *names], env=environment, capture_output=True, text=True, timeout=900
+    return subprocess.Popen(
+        [*program, *map(str, arguments)], env=environment, stderr=subprocess.PIPE, text=True
     )
-    assert done.returncode == 0, done.stderr
+
+
+def end_well(*processes):
+    """All of them; none is left behind."""
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=900)
+            assert process.returncode == 0, errors
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def run_on_jax(folder, names):
+    """Let `one_update.py` fill the folder."""
+    end_well(started("one_update.py", folder, *names))
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +117,17 @@ def test_a_run_begun_there_goes_on_here(quick):
         kmeta.runs.train(glyph_recipe(), run.path, resume=True, verbose=0)
     assert ["jax" in machine for machine in run.config["machines"]] == [True, False]
     assert run.log_path.read_text().startswith(there + "2,")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["maml", "prototypical"])
+def test_two_processes_of_keras_distribution_end_with_the_weights_of_one(tmp_path, name):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    end_well(started("train_shard.py", tmp_path / "one", name))
+    end_well(*[started("train_shard.py", tmp_path / f"{i}", name, i, port) for i in range(2)])
+    one, *both = (np.load(tmp_path / f"{which}.npz") for which in ("one", 0, 1))
+    for two in both:
+        for key in one.files:
+            np.testing.assert_allclose(two[key], one[key], atol=1e-5)

@@ -59,16 +59,22 @@ def test_a_data_set_counts_epochs():
     assert last.tolist() == [18, 19]
 
 
-def test_parts_of_a_data_set_are_the_whole_together():
+def test_shards_are_the_whole_together():
     stream = Numbers(tasks_per_step=6, steps=2)
-    parts = [list(stream.as_dataset(2, part, 3).as_numpy_iterator()) for part in range(3)]
+    stream.epoch = 1
+    halves = [stream.shard(2, index) for index in range(2)]
+    shards = [half.shard(3, index) for half in halves for index in range(3)]
+    assert [shard[1].tolist() for shard in shards] == [[18], [19], [20], [21], [22], [23]]
+    datasets = [list(shard.as_dataset(2).as_numpy_iterator()) for shard in halves]
     whole = list(stream.as_dataset(2).as_numpy_iterator())
-    assert [np.concatenate(items).tolist() for items in zip(*parts, strict=True)] == [
+    assert [np.concatenate(items).tolist() for items in zip(*datasets, strict=True)] == [
         item.tolist() for item in whole
     ]
+    halves[0].epoch = 7
+    assert (stream.epoch, stream.tasks_per_step, halves[1].epoch) == (1, 6, 1)
 
 
-def test_parts_of_pairs_and_tasks_are_those_of_the_whole():
+def test_shards_of_pairs_and_tasks_are_those_of_the_whole():
     dataset = kmeta.data.load("glyphs", "val")
     for stream in (
         kmeta.data.VerificationPairs(dataset, batch_size=4, steps=1, distortions=True),
@@ -76,16 +82,27 @@ def test_parts_of_pairs_and_tasks_are_those_of_the_whole():
         kmeta.data.SequenceEpisodes(dataset, instances=2, tasks_per_step=2, steps=1),
     ):
         for index, whole in enumerate(tf.nest.flatten(stream[0])):
-            parts = [tf.nest.flatten(stream.part(0, part, 2))[index] for part in range(2)]
-            np.testing.assert_array_equal(np.concatenate(parts), whole)
+            shards = [tf.nest.flatten(stream.shard(2, i)[0])[index] for i in range(2)]
+            np.testing.assert_array_equal(np.concatenate(shards), whole)
+
+
+def test_shards_of_episodes_know_their_names_and_have_a_manifest_of_their_own():
+    dataset = kmeta.data.load("glyphs", "val")
+    episodes = kmeta.Episodes(dataset, query=1, tasks_per_step=2, steps=2)
+    shards = [episodes.shard(2, index) for index in range(2)]
+    names = [shard.class_names_of(1) for shard in shards]
+    assert names[0] + names[1] == episodes.class_names_of(1)
+    hashes = {stream.manifest()["episodes_sha256"] for stream in (episodes, *shards)}
+    assert len(hashes) == 3
 
 
 def test_what_a_data_set_cannot_be():
-    stream = Numbers(tasks_per_step=4)
-    for options, message in (
-        ({"epochs": 0}, "`epochs` must be a positive integer"),
-        ({"parts": 3}, "`parts` must divide the tasks of a step, 4. Received: parts=3"),
-        ({"part": 2, "parts": 2}, "`part` must be an integer from 0 to 1"),
+    with pytest.raises(ValueError, match="`epochs` must be a positive integer"):
+        Numbers().as_dataset(0)
+    for shard, message in (
+        ((3, 0), "`num_shards` must divide the tasks of a step, 4. Received: num_shards=3"),
+        ((0, 0), "`num_shards` must be a positive integer"),
+        ((2, 2), "`index` must be an integer from 0 to 1"),
     ):
         with pytest.raises(ValueError, match=message):
-            stream.as_dataset(**options)
+            Numbers(tasks_per_step=4).shard(*shard)
