@@ -4,6 +4,7 @@ Exif 2.32, sections 4.5.2 and 4.6: a TIFF header follows `Exif\\0\\0`, in PNG th
 `eXIf`, and entry 0x0112 of its first directory tells how the picture was held.
 """
 
+import numpy as np
 import tensorflow as tf
 
 _ENTRIES, _ENTRY = 64, 12  # of a directory: how many are looked at, bytes of each
@@ -28,27 +29,28 @@ def find(data):
     size = tf.size(raw, tf.int64)
     raw = tf.pad(raw, [[0, 1]])
 
-    def byte(places):
-        """The bytes at some places, int64; 0 beyond the end."""
+    def read(places, count):
+        """`[..., count]` bytes from each place on, int64; 0 beyond the end."""
+        places = tf.expand_dims(places, -1) + tf.range(count, dtype=tf.int64)
         return tf.cast(tf.gather(raw, tf.minimum(places, size)), tf.int64)
 
     def number(places, count, little=False):
         """Numbers of some bytes, of which the first one counts most unless `little`."""
-        order = range(count) if little else range(count - 1, -1, -1)
-        return tf.add_n([byte(places + i) * 256**power for power, i in enumerate(order)])
+        powers = 256 ** np.arange(count)
+        return tf.reduce_sum(read(places, count) * tf.where(little, powers, powers[::-1]), -1)
 
     def spells(name, place):
-        return tf.reduce_all([byte(place + i) == letter for i, letter in enumerate(name)])
+        return tf.reduce_all(read(place, len(name)) == list(name))
 
     tiff = tf.cond(
         tf.io.is_jpeg(data),
-        lambda: _in_jpeg(byte, number, spells, size),
+        lambda: _in_jpeg(number, spells, size),
         lambda: _in_png(number, spells, size),
     )
-    little = byte(tiff) == ord("I")
+    little = number(tiff, 1) == ord("I")
 
     def value(places, count):
-        return tf.where(little, number(places, count, True), number(places, count))
+        return number(places, count, little)
 
     directory = tf.minimum(tiff + value(tiff + 4, 4), size)
     entries = directory + 2 + _ENTRY * tf.range(_ENTRIES, dtype=tf.int64)
@@ -61,17 +63,17 @@ def find(data):
     return tf.cast(tf.where((mark >= 1) & (mark <= 8), mark, 1), tf.int32)
 
 
-def _in_jpeg(byte, number, spells, size):
+def _in_jpeg(number, spells, size):
     """Where the TIFF header of the Exif segment stands: segments from the first to the pixels'."""
 
     def found(place):
-        return (byte(place + 1) == 0xE1) & spells(b"Exif\0\0", place + 4)
+        return (number(place + 1, 1) == 0xE1) & spells(b"Exif\0\0", place + 4)
 
     def goes_on(place):
-        return (byte(place) == 0xFF) & (byte(place + 1) != 0xDA) & ~found(place)
+        return (number(place, 1) == 0xFF) & (number(place + 1, 1) != 0xDA) & ~found(place)
 
     def following(place):
-        filled = byte(place + 1) == 0xFF  # by bytes before a segment
+        filled = number(place + 1, 1) == 0xFF  # by bytes before a segment
         return (tf.where(filled, place + 1, place + 2 + number(place + 2, 2)),)
 
     (place,) = tf.while_loop(goes_on, following, (tf.constant(2, tf.int64),))
