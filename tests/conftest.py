@@ -26,6 +26,12 @@ if "KMETA_DATA" not in os.environ and _BESIDE.is_dir():
     os.environ["KMETA_DATA"] = str(_BESIDE)
 
 
+def pytest_collection_finish():
+    """What has been imported stays: it need not be looked at for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """A folder of 10 classes `c0` to `c9`, each of 8 noisy pictures, 16x16 and grey."""

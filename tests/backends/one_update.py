@@ -75,8 +75,8 @@ def glyph_recipe():
     """A small training of three epochs, validated and scored as those of papers."""
     few = {"way": 3, "shot": 1, "query": 2, "tasks_per_step": 2, "steps": 3}
     return kmeta.recipes.Recipe(
-        learner="lstm-meta-learner",  # it has a seed, whose numbers have no sign on JAX
-        learner_options={"inner_steps": 1},
+        learner="reptile",  # it has a seed, whose numbers have no sign on JAX
+        learner_options={"inner_steps": 2, "inner_batch": 2, "test_inner_steps": 2},
         data="glyphs",
         network={"filters": 4},
         train=kmeta.recipes.Tasks("train", **few),

@@ -50,17 +50,18 @@ def disturb(learner):
 class Shared:
     """A compiled learner for all tests of a specimen: tracing its training is what takes time.
 
-    A last batch that is smaller than the first lets Keras trace for any number of tasks, once.
+    Batches of other sizes let TensorFlow trace for any, once. (JAX compiles for each.)
     """
 
     def __init__(self, specimen):
         self.made = compiled(specimen)
         variables = self.made.variables + self.made.optimizer.variables
         self.start = [(v, ops.convert_to_numpy(v)) for v in variables]
-        episode, query_y = tasks(count=3)
-        self.made.fit(episode, query_y, batch_size=2, verbose=0)
-        self.made.evaluate(episode, query_y, batch_size=2, verbose=0)
-        self.made.predict(episode, batch_size=2, verbose=0)
+        if keras.backend.backend() == "tensorflow":
+            data = ManySizes(specimen)
+            self.made.fit(data, verbose=0)
+            self.made.evaluate(data, verbose=0)
+            self.made.predict(data, verbose=0)
 
     def fresh(self):
         """As it was made: weights, seeds and what the optimizer knows."""
@@ -73,7 +74,16 @@ class Shared:
         return disturb(self.fresh())
 
 
-@pytest.fixture(scope="module", params=sorted(SPECIMENS))
+BASELINE = "MemoryAugmentedNetwork without memory"  # the same class, with another cell
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=pytest.mark.slow if name == BASELINE else ())
+        for name in sorted(SPECIMENS)
+    ],
+)
 def specimen(request):
     return SPECIMENS[request.param]
 
@@ -101,6 +111,30 @@ def tasks(count=2, shot=2, query=3, seed=0, noise=0.3):
     y = np.tile(np.eye(WAY, dtype="float32").repeat(shot, axis=0), (count, 1, 1))
     query_y = np.tile(np.arange(WAY).repeat(query), (count, 1)).astype("int32")
     return Episode(Support(draw(shot), y), draw(query)), query_y
+
+
+def smaller(way, episode, query_y):
+    """The first classes of tasks that have WAY of them."""
+    share = [size * way // WAY for size in (episode.support.x.shape[1], query_y.shape[1])]
+    support = Support(episode.support.x[:, : share[0]], episode.support.y[:, : share[0], :way])
+    return Episode(support, episode.query_x[:, : share[1]]), query_y[:, : share[1]]
+
+
+class ManySizes(keras.utils.PyDataset):
+    """Batches of tasks whose sizes differ, and their numbers of classes where a learner allows."""
+
+    def __init__(self, specimen):
+        super().__init__()
+        sizes = [(1, 2), (3, 4), (2, 1)]
+        self.batches = [tasks(1 + i, shot, query) for i, (shot, query) in enumerate(sizes)]
+        if specimen.renumber is None:
+            self.batches.insert(1, smaller(2, *tasks(shot=4, query=4)))
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
 
 
 def in_any_order(episode, query_y, seed):
@@ -219,42 +253,16 @@ def test_graph_equals_eager(learner):
     )
 
 
-class ManySizes(keras.utils.PyDataset):
-    """Batches of tasks whose sizes differ."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        return self.batches[index]
-
-
-def smaller(way, episode, query_y):
-    """The first classes of tasks that have WAY of them."""
-    share = [size * way // WAY for size in (episode.support.x.shape[1], query_y.shape[1])]
-    support = Support(episode.support.x[:, : share[0]], episode.support.y[:, : share[0], :way])
-    return Episode(support, episode.query_x[:, : share[1]]), query_y[:, : share[1]]
-
-
 def test_sizes_may_change_from_step_to_step(specimen, shared):
     """Keras then compiles for sizes it does not know; what it learns is as without compiling."""
-    sizes = [(1, 2), (3, 4), (2, 1)]
-    batches = [tasks(count=1 + i, shot=shot, query=q) for i, (shot, q) in enumerate(sizes)]
-    if specimen.renumber is None:
-        batches.insert(1, smaller(2, *tasks(shot=4, query=4)))
-    learner = shared.disturbed()
-    for episode, _ in batches:
+    data, learner = ManySizes(specimen), shared.disturbed()
+    for episode, _ in data.batches:
         np.testing.assert_allclose(
             learner.predict_on_batch(episode), logits(learner, episode), rtol=1e-5, atol=1e-4
         )
     eager = disturb(compiled(specimen, run_eagerly=True))
     graph, expected = (
-        model.fit(ManySizes(batches), shuffle=False, verbose=0).history["loss"]
-        for model in (learner, eager)
+        model.fit(data, shuffle=False, verbose=0).history["loss"] for model in (learner, eager)
     )
     np.testing.assert_allclose(graph, expected, rtol=1e-3)  # each step's follows from those before
 
