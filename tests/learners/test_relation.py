@@ -67,12 +67,24 @@ def test_scores_equal_the_loops_with_support_maps_summed():
     np.testing.assert_allclose(ops.exp(learner(EPISODE)), scores, rtol=1e-4)
 
 
+class Halved(RelationModule):
+    """Knows pairs only."""
+
+    def call(self, x, training=None):
+        return super().call(x, training) / 2
+
+
 def test_any_model_may_compare_the_pairs():
     learner = made()
     inputs = keras.Input((4, 4, 6))
     own = keras.Model(inputs, learner.relation_module(inputs))
     other = kmeta.RelationNetwork(learner.network, own)
     np.testing.assert_allclose(other(EPISODE), learner(EPISODE), rtol=1e-4)
+    halved = kmeta.RelationNetwork(learner.network, Halved(4))
+    halved.build((22, 22, 1))
+    halved.relation_module.set_weights(learner.relation_module.get_weights())
+    scores = oracles.sigmoid(np.log(expected(learner) / (1 - expected(learner))) / 2)
+    np.testing.assert_allclose(ops.exp(halved(EPISODE)), scores, rtol=1e-4)
 
 
 def test_probabilities_are_scores_by_their_sum():

@@ -112,7 +112,7 @@ class RelationNetwork(MetricLearner):
         self, state: dict[str, Any], embedded: Tensor, training: bool | None = False
     ) -> Tensor:
         module = self.relation_module
-        if isinstance(module, RelationModule):
+        if type(module) is RelationModule:  # another one may know pairs only
             scores = module((state["maps"], embedded), training=training)[..., 0]
         else:
             pairs = all_pairs(state["maps"], embedded)
