@@ -68,7 +68,7 @@ def test_a_run_on_pairs(pictures, tmp_path):
     assert isinstance(kmeta.load(tmp_path / "pairs"), kmeta.SiameseNetwork)
     data = make_training_data(load_data(recipe)["train"], on_pairs)
     assert isinstance(data, kmeta.data.VerificationPairs)
-    assert (data.batch_size, data.steps, data.seed) == (5, 3, on_pairs.train.seed)
+    assert (data.tasks_per_step, data.steps, data.seed) == (5, 3, on_pairs.train.seed)
     assert data.distortions and data.rotations and not data.within_groups
     assert isinstance(make_training_data(data.dataset, recipe), kmeta.Episodes)
 
