@@ -1,6 +1,7 @@
 """The contract of every public learner."""
 
 import inspect
+import sys
 
 import keras
 import numpy as np
@@ -90,7 +91,9 @@ def specimen(request):
 
 @pytest.fixture(scope="module")
 def shared(specimen):
-    return Shared(specimen)
+    yield Shared(specimen)
+    if keras.backend.backend() == "jax":  # a process holds 65,530 maps, some for every program
+        sys.modules["jax"].clear_caches()
 
 
 @pytest.fixture
