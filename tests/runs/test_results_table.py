@@ -47,6 +47,11 @@ def test_the_pages_are_what_the_results_say():
         assert text == rendered(text, ROOT / "results"), f"write {page} with: kmeta results"
 
 
+def test_kept_runs_name_no_folder_of_a_machine():
+    for path in (ROOT / "results").glob("*/run/config.json"):
+        assert json.loads(path.read_text(encoding="utf-8"))["data_dir"] is None, path
+
+
 @pytest.mark.parametrize("name", RESULTS)
 def test_results_are_of_the_recipe_as_it_is(name):
     record = json.loads((ROOT / "results" / name / "result.json").read_text(encoding="utf-8"))
