@@ -26,6 +26,7 @@ class Specimen:
         weights.
     accuracy: what it then passes on new tasks, far enough for another processor's rounding.
     noise: of a few tasks on which its loss falls, again and again.
+    slow: True if its contract is left to the slow tests.
     """
 
     make: Callable
@@ -37,6 +38,7 @@ class Specimen:
     rate: float = 0.01
     accuracy: float = 0.7
     noise: float = 0.3
+    slow: bool = False
 
 
 def _embedding(strides=4):
@@ -135,6 +137,7 @@ SPECIMENS = {
         epochs=2,
         rate=0.02,
         accuracy=0.7,
+        slow=True,  # the class above, with another cell
     ),
     "MAML": Specimen(
         lambda: kmeta.MAML(_network(), inner_steps=2),

@@ -4,6 +4,8 @@ Exif 2.32, sections 4.5.2 and 4.6: a TIFF header follows `Exif\\0\\0`, in PNG th
 `eXIf`, and entry 0x0112 of its first directory tells how the picture was held.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -47,11 +49,7 @@ def find(data):
         lambda: _in_jpeg(number, spells, size),
         lambda: _in_png(number, spells, size),
     )
-    little = number(tiff, 1) == ord("I")
-
-    def value(places, count):
-        return number(places, count, little)
-
+    value = functools.partial(number, little=number(tiff, 1) == ord("I"))
     directory = tf.minimum(tiff + value(tiff + 4, 4), size)
     entries = directory + 2 + _ENTRY * tf.range(_ENTRIES, dtype=tf.int64)
     known = tf.range(_ENTRIES, dtype=tf.int64) < value(directory, 2)

@@ -1,7 +1,6 @@
 """JAX, in a process that has no TensorFlow, does what TensorFlow does."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from backends.one_update import glyph_recipe, one_update, tasks
 from keras import ops
+from processes import ended, free_ports
 from specimens import SPECIMENS
 
 import kmeta.runs
@@ -44,20 +44,9 @@ def started(script, *arguments):
     )
 
 
-def end_well(*processes):
-    """All of them; none is left behind."""
-    try:
-        for process in processes:
-            _, errors = process.communicate(timeout=900)
-            assert process.returncode == 0, errors
-    finally:
-        for process in processes:
-            process.kill()
-
-
 def run_on_jax(folder, names):
     """Let `one_update.py` fill the folder."""
-    end_well(started("one_update.py", folder, *names))
+    ended(started("one_update.py", folder, *names))
 
 
 @pytest.fixture(scope="module")
@@ -122,11 +111,9 @@ def test_a_run_begun_there_goes_on_here(quick):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["maml", "prototypical"])
 def test_two_processes_of_keras_distribution_end_with_the_weights_of_one(tmp_path, name):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    end_well(started("train_shard.py", tmp_path / "one", name))
-    end_well(*[started("train_shard.py", tmp_path / f"{i}", name, i, port) for i in range(2)])
+    (port,) = free_ports(1)
+    ended(started("train_shard.py", tmp_path / "one", name))
+    ended(*[started("train_shard.py", tmp_path / f"{i}", name, i, port) for i in range(2)])
     one, *both = (np.load(tmp_path / f"{which}.npz") for which in ("one", 0, 1))
     for two in both:
         for key in one.files:

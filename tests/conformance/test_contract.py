@@ -1,7 +1,6 @@
 """The contract of every public learner."""
 
 import inspect
-import sys
 
 import keras
 import numpy as np
@@ -75,13 +74,10 @@ class Shared:
         return disturb(self.fresh())
 
 
-BASELINE = "MemoryAugmentedNetwork without memory"  # the same class, with another cell
-
-
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(name, marks=pytest.mark.slow if name == BASELINE else ())
+        pytest.param(name, marks=pytest.mark.slow if SPECIMENS[name].slow else ())
         for name in sorted(SPECIMENS)
     ],
 )
@@ -93,7 +89,9 @@ def specimen(request):
 def shared(specimen):
     yield Shared(specimen)
     if keras.backend.backend() == "jax":  # a process holds 65,530 maps, some for every program
-        sys.modules["jax"].clear_caches()
+        import jax
+
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from processes import ended, free_ports
 
 from kmeta.cli import train as train_command
 from kmeta.cli.main import main, make_parser
@@ -68,26 +68,14 @@ def started(recipe, path, cluster=None, index=0, **options):
 
 
 def pair(recipe, path, **options):
-    """Two processes that train together; their ports were free a moment before."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        cluster = [f"127.0.0.1:{taken.getsockname()[1]}" for taken in (one, other)]
+    """Two processes that train together."""
+    cluster = [f"127.0.0.1:{port}" for port in free_ports(2)]
     return [started(recipe, path, cluster, index, **options) for index in range(2)]
 
 
-def ended(*processes):
-    """What the processes printed last, when they have ended well; none is left behind."""
-    found = []
-    try:
-        for process in processes:
-            printed, errors = process.communicate(timeout=900)
-            assert process.returncode == 0, errors
-            found.append(json.loads(printed.splitlines()[-1]))
-    finally:
-        for process in processes:
-            process.kill()
-    return found
+def results(*processes):
+    """What the processes printed last."""
+    return [json.loads(printed.splitlines()[-1]) for printed in ended(*processes)]
 
 
 @pytest.fixture
@@ -120,7 +108,7 @@ def test_two_processes_end_with_the_weights_of_one(pictures, tmp_path):
     recipe = small(pictures)
     processes = pair(recipe, tmp_path / "together")
     train(recipe, tmp_path / "alone", verbose=0)
-    result, none = ended(*processes)
+    result, none = results(*processes)
     assert_same_training(tmp_path / "together", tmp_path / "alone")
     assert none is None
     alone, together = (
@@ -142,7 +130,7 @@ def test_other_learners_by_two(pictures, tmp_path, changes, how):
     together = tmp_path / "together"
     processes = pair(recipe, together) if how == "processes" else [started(recipe, together)]
     train(recipe, tmp_path / "alone", verbose=0)
-    ended(*processes)
+    results(*processes)
     assert_same_training(together, tmp_path / "alone")
 
 
@@ -150,7 +138,7 @@ def test_other_learners_by_two(pictures, tmp_path, changes, how):
 @pytest.mark.parametrize("lost", [0, 1])
 def test_after_a_loss_all_end_and_a_restart_loses_nothing(pictures, tmp_path, lost):
     recipe = small(pictures, epochs=6, train=Tasks("train", way=3, query=2, steps=100), val=None)
-    ended(*pair(recipe, tmp_path / "whole"))
+    results(*pair(recipe, tmp_path / "whole"))
     processes = pair(recipe, tmp_path / "broken")
     log = tmp_path / "broken" / "log.csv"
     while not (log.exists() and log.read_text().count("\n") > 2):  # two epochs and the header
@@ -162,7 +150,7 @@ def test_after_a_loss_all_end_and_a_restart_loses_nothing(pictures, tmp_path, lo
     assert errors.splitlines()[-1].startswith("kmeta.runs.cluster.WorkerLostError: A process")
     assert not (tmp_path / "broken" / "result.json").exists()
     processes[lost].communicate()
-    ended(*pair(recipe, tmp_path / "broken", resume=True))
+    results(*pair(recipe, tmp_path / "broken", resume=True))
     assert_same_training(tmp_path / "broken", tmp_path / "whole", atol=0)
 
 
