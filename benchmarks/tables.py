@@ -116,6 +116,7 @@ TABLES = {
     "sampling": sampling_table,
     "edge": edge_table,
     "jax_steps-h100": jax_table,
+    "jax_steps-h200": jax_table,
 }
 
 if __name__ == "__main__":

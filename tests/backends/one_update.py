@@ -7,6 +7,7 @@ learners themselves.
 import contextlib
 import sys
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -16,6 +17,8 @@ from specimens import SIZE, SPECIMENS, WAY
 import kmeta.runs
 from kmeta import Episode, Support
 from kmeta.runs.checkpoint import Checkpoint
+
+AT_ONCE = {"MAML", "Reptile", "LSTMMetaLearner", "MetaNetwork"}  # off a CPU
 
 
 def tasks(count=3, shot=2, query=3):
@@ -100,11 +103,44 @@ def train_two_epochs(path):
         kmeta.runs.train(glyph_recipe(), path, verbose=0)
 
 
+CONVOLUTIONS = {
+    "same, even steps": {"size": (3, 3), "strides": 2, "padding": "same"},
+    "same, every pixel": {"size": (4, 3), "strides": 1, "padding": "SAME"},
+    "valid": {"size": (3, 5), "strides": (1, 2), "padding": "valid"},
+    "valid, steps longer than kernels": {"size": (2, 1), "strides": (3, 2), "padding": "valid"},
+    "with holes": {"size": (2, 2), "strides": 1, "padding": "valid", "dilation_rate": 2},
+    "in groups": {"size": (3, 3), "strides": 1, "padding": "same", "groups": 3},
+}
+
+
+def convolved(size, groups=1, **options):
+    """Two images of 7 by 8 pixels, convolved by a kernel.."""
+    rng = np.random.default_rng(1)
+    images = rng.normal(size=(2, 7, 8, 6)).astype("float32")
+    kernel = rng.normal(size=(*size, 6 // groups, 9)).astype("float32")
+    return ops.convert_to_numpy(ops.conv(images, kernel, **options))
+
+
+def save_products(path):
+    """Save convolutions as JAX makes them off a CPU, which are products of matrices."""
+    from kmeta.ops.differentiation.jax.products import convolutions_as_products
+
+    with convolutions_as_products():
+        made = {name: convolved(**options) for name, options in CONVOLUTIONS.items()}
+    np.savez(path, **made)
+
+
 if __name__ == "__main__":
+    from kmeta.ops.differentiation.jax import loops
+
     folder = Path(sys.argv[1])
+    save_products(folder / "products.npz")
     for name in sys.argv[2:]:
         learner, found = one_update(name)
         np.savez(folder / f"{name}.npz", **found)
+        if name in AT_ONCE:
+            with mock.patch.object(loops, "one_after_the_other", return_value=False):
+                np.savez(folder / f"{name}-at-once.npz", **one_update(name)[1])
         learner.save(folder / f"{name}.keras")
     assert refuses_bad_pixels(learner)
     train_two_epochs(folder / "run")

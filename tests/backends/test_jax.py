@@ -8,7 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from backends.one_update import glyph_recipe, one_update, tasks
+from backends.one_update import (
+    AT_ONCE,
+    CONVOLUTIONS,
+    convolved,
+    glyph_recipe,
+    one_update,
+    tasks,
+)
 from keras import ops
 from processes import ended, free_ports
 from specimens import SPECIMENS
@@ -65,15 +72,20 @@ def others(tmp_path_factory):
 
 def assert_same_update(folder, name):
     _, here = one_update(name)
+    for file in [name, f"{name}-at-once"] if name in AT_ONCE else [name]:
+        with np.load(folder / f"{file}.npz") as there:
+            assert_close(name, there, here)
+
+
+def assert_close(name, there, here):
+    assert sorted(there) == sorted(here)
     largest = max(abs(x).max(initial=0) for key, x in here.items() if key.startswith("weight"))
-    with np.load(folder / f"{name}.npz") as there:
-        assert sorted(there) == sorted(here)
-        for key, value in here.items():
-            # biases before batch normalisation have a gradient of zero, but for rounding: that of
-            # sums in another order, some 1e-6 of the largest gradient
-            scale = max(abs(value).max(initial=0), largest / 20)
-            atol = TOLERANCE.get(name, 2e-4) * scale
-            np.testing.assert_allclose(there[key], value, atol=atol, rtol=0, err_msg=key)
+    for key, value in here.items():
+        # biases before batch normalisation have a gradient of zero, but for rounding: that of
+        # sums in another order, some 1e-6 of the largest gradient
+        scale = max(abs(value).max(initial=0), largest / 20)
+        atol = TOLERANCE.get(name, 2e-4) * scale
+        np.testing.assert_allclose(there[key], value, atol=atol, rtol=0, err_msg=key)
 
 
 @pytest.mark.parametrize("name", sorted(QUICK))
@@ -85,6 +97,13 @@ def test_one_update_is_that_of_tensorflow(quick, name):
 @pytest.mark.parametrize("name", sorted(set(SPECIMENS) - QUICK))
 def test_one_update_of_the_others_is_that_of_tensorflow(others, name):
     assert_same_update(others, name)
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_products_off_a_cpu_are_convolutions(quick, name):
+    with np.load(quick / "products.npz") as there:
+        expected = convolved(**CONVOLUTIONS[name])
+        np.testing.assert_allclose(there[name], expected, atol=1e-4)
 
 
 def test_a_learner_trained_quick_is_exported_here(quick, tmp_path):
