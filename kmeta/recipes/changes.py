@@ -152,5 +152,5 @@ def _tasks(recipe, options):
 def _fields(recipe, options):
     fields = _taken(options, PLAIN)
     if fields.get("halve_every") == 0:
-        fields["halve_every"] = None
+        fields["halve_every"] = fields["halve_from"] = None
     return replace(recipe, **fields)

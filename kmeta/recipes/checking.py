@@ -49,6 +49,10 @@ def _training(recipe):
         whole_number("halve_every", recipe.halve_every, most=MOST)
         if recipe.anneal:
             raise ValueError("A recipe has either `anneal` or `halve_every`. Received: both")
+    if recipe.halve_from is not None:
+        whole_number("halve_from", recipe.halve_from, most=MOST)
+        if recipe.halve_every is None:
+            raise ValueError("Argument `halve_from` is of `halve_every`, which is not given")
     one_of("optimizer", text("optimizer", recipe.optimizer), ("adam", "sgd"))
     whole_number("intra_op_threads", recipe.intra_op_threads, least=0, most=1024)
     seed_number(recipe.seed)

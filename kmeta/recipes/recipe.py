@@ -50,7 +50,8 @@ class Recipe:
     val_every: epochs between validations.
     epochs: of `train.steps` steps each.
     optimizer: "adam", or "sgd", which for Reptile is the published interpolation.
-    learning_rate, halve_every: of it; the rate is halved each `halve_every` steps. None: never.
+    learning_rate, halve_every, halve_from: of it; the rate is halved each `halve_every` steps, for
+        the first time after as many, or after `halve_from`. None: never.
     anneal: the rate falls linearly to 0 over the run; without `halve_every`.
     clip_norm: largest norm of all gradients together; larger ones are scaled down. None: any.
     intra_op_threads: in which one operation runs on the CPU, see `kmeta train --help`; 0 leaves it
@@ -82,6 +83,7 @@ class Recipe:
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     halve_every: int | None = None
+    halve_from: int | None = None
     anneal: bool = False
     clip_norm: float | None = None
     intra_op_threads: int = 0

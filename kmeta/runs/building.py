@@ -41,7 +41,14 @@ def make_optimizer(recipe):
         rate = keras.optimizers.schedules.PolynomialDecay(
             rate, recipe.epochs * recipe.train.steps, 0.0
         )
-    if recipe.halve_every is not None:
+    elif recipe.halve_from is not None:
+        steps = recipe.epochs * recipe.train.steps
+        ends = range(recipe.halve_from - 1, max(recipe.halve_from, steps), recipe.halve_every)
+        ends = list(ends[:64])  # what is left then is nothing
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay(
+            ends, [rate / 2**halvings for halvings in range(len(ends) + 1)]
+        )
+    elif recipe.halve_every is not None:
         rate = keras.optimizers.schedules.ExponentialDecay(
             rate, recipe.halve_every, 0.5, staircase=True
         )

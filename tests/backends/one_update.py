@@ -18,7 +18,7 @@ import kmeta.runs
 from kmeta import Episode, Support
 from kmeta.runs.checkpoint import Checkpoint
 
-AT_ONCE = {"MAML", "Reptile", "LSTMMetaLearner", "MetaNetwork"}  # off a CPU
+AT_ONCE = {"MAML", "LSTMMetaLearner", "MetaNetwork"}  # off a CPU
 
 
 def tasks(count=3, shot=2, query=3):

@@ -183,7 +183,7 @@ def test_a_trained_learner_answers_by_its_fast_weights():
     keras.utils.set_random_seed(3)
     learner = kmeta.MetaNetwork(AugmentedConvNet(WAY, filters=6, blocks=1, features=12), units=10)
     learner.compile(keras.optimizers.Adam(0.01))
-    learner.fit(*patterns(128, 0), batch_size=8, epochs=3, verbose=0)
+    learner.fit(*patterns(96, 0), batch_size=4, epochs=2, verbose=0)
     tasks, query_y = patterns(40, 1)
     whole, without = (
         np.mean(logits_without(learner, tasks, *names).argmax(-1) == query_y)

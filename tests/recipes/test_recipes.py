@@ -88,9 +88,14 @@ def test_the_seed_decides_the_first_weights():
 def test_the_learning_rate_is_halved_as_told():
     assert float(make_optimizer(Recipe(learning_rate=0.5)).learning_rate) == 0.5
     schedule = make_optimizer(Recipe(learning_rate=0.5, halve_every=10))._learning_rate
-    assert isinstance(schedule, keras.optimizers.schedules.ExponentialDecay)
     rates = [float(schedule(step)) for step in (0, 9, 10, 20)]
     np.testing.assert_allclose(rates, [0.5, 0.5, 0.25, 0.125])
+    schedule = make_optimizer(Recipe(learning_rate=0.5, halve_from=20, halve_every=3))
+    rates = [float(schedule._learning_rate(step)) for step in (0, 19, 20, 22, 23)]
+    np.testing.assert_allclose(rates, [0.5, 0.5, 0.25, 0.25, 0.125])
+    make_optimizer(Recipe(halve_from=1, halve_every=1, epochs=2**31 - 1))  # no list of as many
+    with pytest.raises(ValueError, match="`halve_from` is of `halve_every`"):
+        make_optimizer(Recipe(halve_from=20))
 
 
 def test_the_learning_rate_falls_to_zero_over_the_run():
@@ -246,7 +251,8 @@ def test_validation_can_be_left_out_but_not_invented():
     assert changed(Recipe(), {"val_every": 0}).val is None
     with pytest.raises(ValueError, match="has no validation"):
         changed(recipes.get("prototypical-omniglot-5way-1shot"), {"val_every": 1})
-    assert changed(Recipe(halve_every=3), {"halve_every": 0}).halve_every is None
+    never = changed(Recipe(halve_every=3, halve_from=9), {"halve_every": 0})
+    assert never.halve_every is never.halve_from is None
 
 
 @pytest.mark.parametrize(("episodes", "size"), [(1, 1), (6, 3), (7, 1), (1000, 4), (32, 4)])
