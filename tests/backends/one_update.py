@@ -114,19 +114,24 @@ CONVOLUTIONS = {
 
 
 def convolved(size, groups=1, **options):
-    """Two images of 7 by 8 pixels, convolved by a kernel.."""
+    """Two images of 7 by 8 pixels, convolved by a kernel."""
     rng = np.random.default_rng(1)
     images = rng.normal(size=(2, 7, 8, 6)).astype("float32")
     kernel = rng.normal(size=(*size, 6 // groups, 9)).astype("float32")
-    return ops.convert_to_numpy(ops.conv(images, kernel, **options))
+    return ops.conv(images, kernel, **options)
 
 
 def save_products(path):
-    """Save convolutions as JAX makes them off a CPU, which are products of matrices."""
+    """Save convolutions as JAX makes them off a CPU, where those of images are products."""
+    import jax
+
     from kmeta.ops.differentiation.jax.products import convolutions_as_products
 
     with convolutions_as_products():
         made = {name: convolved(**options) for name, options in CONVOLUTIONS.items()}
+        for name, options in CONVOLUTIONS.items():
+            program = str(jax.make_jaxpr(lambda options=options: convolved(**options))())
+            assert ("conv_general_dilated" in program) == (name in ("with holes", "in groups"))
     np.savez(path, **made)
 
 

@@ -125,6 +125,7 @@ BROKEN = {
     "optimizer": ("lion", {"class_name": "SGD"}),
     "learning_rate": ("fast", 0, -1.0, float("nan"), float("inf"), None),
     "halve_every": (0, "x"),
+    "halve_from": (0, "x"),
     "clip_norm": (-1, "x"),
     "head_stddev": (0, []),
     "seed": (-1, 2**32, None),
