@@ -160,7 +160,7 @@ SPECIMENS = {
         ),
         renumber=renumber_heads,
         sequence=True,
-        batch=4,
-        rate=5e-3,
+        tasks=1200,
+        rate=3e-3,
     ),
 }
