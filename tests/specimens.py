@@ -22,8 +22,8 @@ class Specimen:
     renumber: exchanges the classes in the weights of a learner whose outputs, or inputs, belong to
         classes by position; such a learner has one way.
     sequence: True if the paper's model reads the support set in order.
-    tasks, batch, epochs, rate: a training (by Adam) that teaches it to learn, whatever its initial
-        weights.
+    clip_norm: of gradients, as in its recipe; None for no bound.
+    tasks, batch, epochs, rate: a training (by Adam) that teaches it to learn.
     accuracy: what it then passes on new tasks, far enough for another processor's rounding.
     noise: of a few tasks on which its loss falls, again and again.
     slow: True if its contract is left to the slow tests.
@@ -32,6 +32,7 @@ class Specimen:
     make: Callable
     renumber: Callable | None = None
     sequence: bool = False
+    clip_norm: float | None = None
     tasks: int = 400
     batch: int = 8
     epochs: int = 1
@@ -160,7 +161,8 @@ SPECIMENS = {
         ),
         renumber=renumber_heads,
         sequence=True,
+        clip_norm=0.2,
         tasks=1200,
-        rate=3e-3,
+        rate=5e-3,
     ),
 }

@@ -34,7 +34,8 @@ def compiled(specimen, epsilon=1e-7, **options):
     keras.utils.set_random_seed(3)
     learner = specimen.make()
     learner.build((SIZE, SIZE, 1))
-    learner.compile(keras.optimizers.Adam(RATE, epsilon=epsilon), **options)
+    optimizer = keras.optimizers.Adam(RATE, epsilon=epsilon, global_clipnorm=specimen.clip_norm)
+    learner.compile(optimizer, **options)
     learner.optimizer.build(learner.trainable_variables)
     return learner
 
