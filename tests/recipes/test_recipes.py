@@ -88,6 +88,7 @@ def test_the_seed_decides_the_first_weights():
 def test_the_learning_rate_is_halved_as_told():
     assert float(make_optimizer(Recipe(learning_rate=0.5)).learning_rate) == 0.5
     schedule = make_optimizer(Recipe(learning_rate=0.5, halve_every=10))._learning_rate
+    assert isinstance(schedule, keras.optimizers.schedules.ExponentialDecay)
     rates = [float(schedule(step)) for step in (0, 9, 10, 20)]
     np.testing.assert_allclose(rates, [0.5, 0.5, 0.25, 0.125])
     schedule = make_optimizer(Recipe(learning_rate=0.5, halve_from=20, halve_every=3))

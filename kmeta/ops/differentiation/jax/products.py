@@ -6,6 +6,7 @@ do slowly, its derivatives above all; a batch of products of matrices is what th
 
 from typing import Any
 
+import jax
 import keras
 from jax import numpy as jnp
 from keras.src.backend import nn  # the functions that Keras' layers call
@@ -33,9 +34,8 @@ def _convolution(
     if not plain or _pair(dilation_rate) != (1, 1):
         return _replaced.stock(inputs, kernel, strides, padding, data_format, dilation_rate)
     (height, width), (down, right) = kernel.shape[:2], _pair(strides)
-    if padding.lower() == "same":
-        sides = _same(x.shape[1], height, down), _same(x.shape[2], width, right)
-        x = jnp.pad(x, [(0, 0), *sides, (0, 0)])
+    sides = jax.lax.padtype_to_pads(x.shape[1:3], (height, width), (down, right), padding.upper())
+    x = jnp.pad(x, [(0, 0), *sides, (0, 0)])
     rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
     if rows < 1 or columns < 1:  # Keras says what is wrong
         return _replaced.stock(inputs, kernel, strides, padding, data_format, dilation_rate)
@@ -49,12 +49,6 @@ def _convolution(
 
 def _pair(number):
     return (number, number) if isinstance(number, int) else tuple(number)
-
-
-def _same(length, width, step):
-    """`(before, after)` of the padding "same" of one dimension."""
-    needed = max((-(-length // step) - 1) * step + width - length, 0)
-    return needed // 2, needed - needed // 2
 
 
 _replaced = Replaced(nn, "conv", _convolution)
