@@ -28,6 +28,7 @@ from .server_process import Server
 
 pytest.importorskip("kmeta_server.page", reason='needs the extra "test"')
 expect = pytest.importorskip("playwright.sync_api", reason='needs the extra "test"').expect
+expect.set_options(timeout=30_000)  # milliseconds: of a machine that has other work to do
 
 SHAPE = (28, 28, 1)
 CLASSES, ANSWERS = "#classes > li", "#answers > li"
@@ -115,7 +116,7 @@ def tell(page, files, count=None):
     page.check("[value=tell]")
     page.set_input_files("#files", files)
     count = len(files) if count is None else count
-    expect(page.locator(ANSWERS)).to_have_count(count, timeout=20_000)
+    expect(page.locator(ANSWERS)).to_have_count(count)
 
 
 def teach(page, name, images, folder):
@@ -127,7 +128,7 @@ def teach(page, name, images, folder):
     page.fill("#class-name", name)
     expect(page.locator("[value=teach]")).to_be_checked()
     page.set_input_files("#files", paths)
-    expect(page.locator("#status")).to_have_text(f"{name}: {len(paths)} more.", timeout=20_000)
+    expect(page.locator("#status")).to_have_text(f"{name}: {len(paths)} more.")
     return np.stack([picture(path, SHAPE) for path in paths])
 
 
@@ -354,7 +355,7 @@ def test_two_taught_classes_are_those_of_adapt(
     files = sorted(photos.iterdir())[:9]
     tell(page, files)
     taught = {label: teach(page, label, array, folder) for label, array in more.items()}
-    expect(page.locator("#left-out")).to_contain_text("of 5.", timeout=20_000)
+    expect(page.locator("#left-out")).to_contain_text("of 5.")
     if name == "matching":  # keeps each picture: the bundle's classes take more
         taught["ant"] = teach(page, "ant", images["bee"], folder)
         images["ant"] = np.concatenate([images["ant"], taught["ant"]])
