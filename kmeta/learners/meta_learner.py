@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from kmeta.checks import one_of
 from kmeta.data.images import to_float
 from kmeta.episode import Episode, Support, Tensor
-from kmeta.learners.allocator import keep_freed_memory
+from kmeta.learners.allocator import freed_memory_kept
 from kmeta.learners.classifier import Classifier
 from kmeta.learners.finite import SavedFinite
 from kmeta.learners.labels import labels_and_names
@@ -193,7 +193,6 @@ class MetaLearner(SavedFinite):
             ValueError: if the learner is not built and `x` is a generator, whose shapes cannot be
                 known before it runs.
         """
-        keep_freed_memory()
         with differentiation.strategy_scope(self):  # Keras trains in it
             if not self.built:
                 self.build(image_shape_of(x, self.input_types))
@@ -202,7 +201,8 @@ class MetaLearner(SavedFinite):
         if hasattr(x, "epoch") and not args:  # validation_split and shuffle may follow by position
             kwargs.setdefault("shuffle", False)
         callbacks = at_epoch(x, callbacks)
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
+        with freed_memory_kept():
+            return super().fit(x, y, batch_size, epochs, verbose, callbacks, *args, **kwargs)
 
     def evaluate(
         self,

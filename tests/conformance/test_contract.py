@@ -75,13 +75,7 @@ class Shared:
         return disturb(self.fresh())
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(name, marks=pytest.mark.slow if SPECIMENS[name].slow else ())
-        for name in sorted(SPECIMENS)
-    ],
-)
+@pytest.fixture(scope="module", params=sorted(SPECIMENS))
 def specimen(request):
     return SPECIMENS[request.param]
 
@@ -127,7 +121,7 @@ class ManySizes(keras.utils.PyDataset):
 
     def __init__(self, specimen):
         super().__init__()
-        sizes = [(1, 2), (3, 4), (2, 1)]
+        sizes = [(1, 2), (2, 1)]
         self.batches = [tasks(1 + i, shot, query) for i, (shot, query) in enumerate(sizes)]
         if specimen.renumber is None:
             self.batches.insert(1, smaller(2, *tasks(shot=4, query=4)))
@@ -167,7 +161,7 @@ def test_fit_lowers_the_loss(specimen, learner):
         parts = keras.tree.map_structure(lambda x: np.concatenate([x] * steps), data)
         return learner.fit(*parts, batch_size=4, shuffle=False, verbose=0).history["loss"][0]
 
-    before, _, after = (losses(steps) for steps in (1, 56, 3))
+    before, _, after = (losses(steps) for steps in (1, 30, 3))
     assert after < 0.8 * before
 
 
@@ -199,7 +193,7 @@ def test_learner_round_trip_keeps_answers_and_optimizer(specimen, tmp_path):
     # Adam else makes steps of rounding noise; eager training equals that of graphs, see below
     learner = disturb(compiled(specimen, epsilon=0.01, run_eagerly=True))
     episode, query_y = tasks()
-    learner.fit(episode, query_y, batch_size=2, epochs=2, shuffle=False, verbose=0)
+    learner.fit(episode, query_y, batch_size=2, epochs=1, shuffle=False, verbose=0)
     learner.save(tmp_path / "learner.keras")
     loaded = keras.models.load_model(tmp_path / "learner.keras")
     np.testing.assert_allclose(logits(loaded, episode), logits(learner, episode), atol=1e-6)

@@ -26,7 +26,13 @@ def characters():
     return kmeta.data.load("glyphs", "val")
 
 
-@pytest.fixture(scope="module", params=METRIC)
+@pytest.fixture(
+    scope="module",
+    params=[
+        "prototypical",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in METRIC if name != "prototypical"),
+    ],
+)
 def name(request):
     return request.param
 

@@ -192,6 +192,7 @@ def test_queries_may_be_weighted():
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_replicas_share_the_step():
     """Two replicas on half of the tasks each make the steps of one on all, epoch by epoch."""
     script = Path(__file__).with_name("mirrored_maml.py")

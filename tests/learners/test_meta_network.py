@@ -193,7 +193,9 @@ def test_a_trained_learner_answers_by_its_fast_weights():
     assert without < 0.5
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # of -1e9, for "never"
 def test_it_trains_in_mixed_precision(policy):
     keras.utils.set_random_seed(1)

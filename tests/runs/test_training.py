@@ -109,7 +109,7 @@ def test_the_result_is_the_score_on_the_test_tasks(finished, pictures):
 
 def test_a_killed_run_ends_with_the_same_weights(tmp_path, pictures):
     recipe = small(
-        pictures, train=Tasks("train", way=3, query=2, tasks_per_step=2, steps=80), epochs=3
+        pictures, train=Tasks("train", way=3, query=2, tasks_per_step=2, steps=40), epochs=3
     )
     train(recipe, tmp_path / "whole", verbose=0)
     code = (
