@@ -133,6 +133,7 @@ def test_ink_points_are_centred():
     np.testing.assert_allclose(ink_points(image[..., 0]), points)
 
 
+@pytest.mark.slow
 def test_the_official_baseline_errs_as_published(official):
     """The harness's own test: 38.75 %, announced as 38.8 (Lake et al. 2015)."""
     result = hausdorff_one_shot(official)

@@ -287,7 +287,8 @@ LEARNERS = METRIC | {
         keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3 * filters, "relu")])
     ),
 }
-SLOW = ("matching", "prototypical", "relation")  # as the others, or the bundle above
+# As the others, or the bundle above.
+SLOW = ("full context", "matching", "prototypical", "relation")
 
 
 @pytest.mark.parametrize(
