@@ -33,6 +33,7 @@ MOTIFS = {
     "wave": [(0, 0.2), (40, 0.2), (40, 0.2), (-30, 0.2), (-50, 0.2), (-40, 0.2)],
     "arch": [(0, 0.4)] + [(-60, 0.15)] * 3 + [(0, 0.35)],
 }
+PEN = [(x, y) for x in range(-2, 2) for y in range(-2, 2)]
 HEADINGS = (0, 0, 90, 90, 90, 45, 135, -45)  # degrees clockwise from rightwards
 
 
@@ -213,13 +214,10 @@ def rasterise(strokes):
         parts = max(1, int(np.ceil(np.abs(move).max())))
         dots = start[:, :, None] + move[:, :, None] * (np.arange(parts + 1) / parts)[:, None]
         x, y = np.moveaxis(np.round(dots, 6).astype(np.int64), -1, 0).reshape(2, len(sheet), -1)
-        sheet[np.arange(len(sheet))[:, None], y, x] = True
-    return _thick(_thick(sheet, axis=1), axis=2)
-
-
-def _thick(sheet, axis):
-    """Every dot as four along an axis: two before it, itself and one after it."""
-    return np.any([np.roll(sheet, shift, axis) for shift in range(-2, 2)], axis=0)
+        drawer = np.arange(len(sheet))[:, None]
+        for dx, dy in PEN:
+            sheet[drawer, y + dy, x + dx] = True
+    return sheet
 
 
 def _sample(sheets, size):

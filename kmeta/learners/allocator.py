@@ -4,11 +4,10 @@ import contextlib
 import ctypes
 import platform
 
-SETTINGS = {  # of the GNU C library, by their numbers in its malloc.h
-    -1: 2
-    ** 30,  # M_TRIM_THRESHOLD: the free end of the memory, in bytes, above which it is given back
+SETTINGS = {  # of the GNU C library, by their numbers in its malloc.h; the first two in bytes
+    -1: 2**30,  # M_TRIM_THRESHOLD: the free end of the memory, above which it is given back
     -2: 2**26,  # M_TOP_PAD: what is kept of it then
-    -4: 0,  # M_MMAP_MAX: pieces that are asked for, and given back, on their own
+    -4: 0,  # M_MMAP_MAX: how many pieces are asked for, and given back, on their own
 }
 
 
@@ -20,12 +19,13 @@ def freed_memory_kept():
     out again: a step of MAML on two cores then takes twice as long. Only the GNU C library has the
     settings; elsewhere nothing happens.
     """
-    library = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
-    if library is not None:
-        for number, value in SETTINGS.items():
-            library.mallopt(number, value)
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    library = ctypes.CDLL(None)
+    for number, value in SETTINGS.items():
+        library.mallopt(number, value)
     try:
         yield
     finally:
-        if library is not None:
-            library.malloc_trim(0)
+        library.malloc_trim(0)
