@@ -1,6 +1,7 @@
 """What every test may rely on: quiet TensorFlow, and real data where a checkout has them."""
 
 import gc
+import math
 import os
 from pathlib import Path
 
@@ -60,3 +61,27 @@ def warm_proofs():
         patch.setattr(parity, "subprocess", python)
         yield
     python.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unproved(request, warm_proofs):
+    """Elsewhere than where exports are tested, bundles are taken for what Keras says.
+
+    Those in 8 bits are not: they keep how far they are from it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name in ("cli", "few_shot", "learners", "serving"):
+            from kmeta.edge.models import Models
+            from kmeta.exporting import parity
+
+            measure = parity.measure
+
+            def believed(folder, tolerance):
+                if tolerance == math.inf:  # of 8 bits
+                    return measure(folder, tolerance)
+                files = {path.stem: path.read_bytes() for path in folder.glob("*.onnx")}
+                none = dict.fromkeys(Models(files).names, 0.0)
+                return {"saved_model": none, "onnx": none}
+
+            patch.setattr(parity, "measure", believed)
+        yield

@@ -103,22 +103,31 @@ METRIC = {  # each is made with a number of filters
         kmeta.layers.RelationEmbedding(filters), kmeta.layers.RelationModule(filters)
     ),
 }
+EXPORTS = ("test_export",)  # done in exporting/, learners/ or serving/ too
+GRAPHS = (  # traced in tests of the learner too
+    *("test_fit", "test_learner_round_trip", "test_graph", "test_sizes"),
+    *("test_evaluate", "test_classifier_stays"),
+)
 SPECIMENS = {
-    "PrototypicalNetwork": Specimen(lambda: kmeta.PrototypicalNetwork(_embedding())),
-    "MatchingNetwork": Specimen(lambda: kmeta.MatchingNetwork(_embedding(), scale=10.0)),
+    "PrototypicalNetwork": Specimen(lambda: kmeta.PrototypicalNetwork(_embedding()), slow=EXPORTS),
+    "MatchingNetwork": Specimen(
+        lambda: kmeta.MatchingNetwork(_embedding(), scale=10.0), slow=EXPORTS
+    ),
     "MatchingNetwork with full context": Specimen(
         lambda: kmeta.MatchingNetwork(
             _embedding(), _embedding(), full_context=True, read_steps=2, scale=10.0
         ),
         sequence=True,
+        slow=("test_evaluate", "test_sizes"),
     ),
-    "R2D2": Specimen(lambda: kmeta.R2D2(_embedding())),
+    "R2D2": Specimen(lambda: kmeta.R2D2(_embedding()), slow=EXPORTS + GRAPHS[1:]),
     "RelationNetwork": Specimen(
         lambda: kmeta.RelationNetwork(
             keras.layers.Conv2D(3, 3, strides=4, activation="relu"), kmeta.layers.RelationModule(4)
-        )
+        ),
+        slow=EXPORTS,
     ),
-    "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(_embedding())),
+    "SiameseNetwork": Specimen(lambda: kmeta.SiameseNetwork(_embedding()), slow=EXPORTS),
     "MemoryAugmentedNetwork": Specimen(
         lambda: _memory(kmeta.layers.MemoryCell(units=24, slots=8, width=8, heads=2, scale=20.0)),
         renumber=renumber_labels,
@@ -128,6 +137,7 @@ SPECIMENS = {
         epochs=2,
         rate=0.02,
         accuracy=0.7,
+        slow=GRAPHS,
     ),
     "MemoryAugmentedNetwork without memory": Specimen(
         lambda: _memory(keras.layers.LSTMCell(24)),
@@ -143,6 +153,7 @@ SPECIMENS = {
     "MAML": Specimen(
         lambda: kmeta.MAML(_network(), inner_steps=2),
         renumber=renumber_outputs,
+        slow=EXPORTS,
     ),
     "Reptile": Specimen(
         lambda: kmeta.Reptile(
@@ -150,10 +161,12 @@ SPECIMENS = {
         ),
         renumber=renumber_outputs,
         noise=0.1,  # it learns these support sets by heart, and errs on queries that differ
+        slow=EXPORTS,
     ),
     "LSTMMetaLearner": Specimen(
         lambda: kmeta.LSTMMetaLearner(_network(), inner_steps=3, units=5),
         renumber=renumber_outputs,
+        slow=("test_evaluate", "test_learner_round_trip"),
     ),
     "MetaNetwork": Specimen(
         lambda: kmeta.MetaNetwork(
@@ -164,6 +177,6 @@ SPECIMENS = {
         clip_norm=0.2,
         tasks=1200,
         rate=5e-3,
-        slow=("test_fit_teaches",),  # in test_meta_network.py another one learns
+        slow=GRAPHS,
     ),
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from kmeta_edge.cli import main as edge_main
+from quick_cases import others_slow
 
 import kmeta
 from kmeta.cli.main import main, make_parser
@@ -43,6 +44,7 @@ ONLY_READ = {
     "kmeta export mine --web": "needs onnxruntime-web: tests/serving/test_static.py",
     "kmeta serve": "does not end by itself: tests/serving/test_server.py",
 }
+LONG = ("command-line.md", "training-and-data.md")  # tests/cli/ runs their commands, smaller
 # Setting up, which .ci/run and whoever reads the page do.
 SET_UP = ("python3 -m venv .venv && .venv/bin/pip install ", "pip install ./serving/", "npm ")
 
@@ -78,7 +80,11 @@ def test_the_demo_leaves_what_it_says(demo):
 
 
 @pytest.mark.filterwarnings("ignore:DO NOT RELY")  # networks here are trained for seconds
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page",
+    others_slow(PAGES, [page for page in PAGES if page.name not in LONG]),
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_the_page_is_so(page, demo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(demo, "kmeta-demo")

@@ -66,6 +66,7 @@ def evaluation():
     return kmeta.data.load("omniglot", "evaluation", antialias=True)
 
 
+@pytest.mark.slow
 @needs_omniglot
 def test_few_drawings_of_a_new_alphabet(evaluation):
     """Ten characters, five drawings each, as a user has them: a folder's worth."""

@@ -50,6 +50,7 @@ def test_train_prints_epochs_and_the_score(pictures, tmp_path, capsys):
     assert lines[5] == f"Learner: {tmp_path / 'r' / 'learner.keras'}"
 
 
+@pytest.mark.slow
 def test_train_maml_with_its_own_options(pictures, tmp_path):
     options = ["--inner-steps", "2", "--inner-lr", "0.1", "--first-order", "--bn-mode", "batch"]
     arguments = ["--learner", "maml", "--data", str(pictures), "--run", str(tmp_path / "run")]
@@ -63,6 +64,7 @@ def test_train_maml_with_its_own_options(pictures, tmp_path):
     assert learner.bn_mode == "batch"
 
 
+@pytest.mark.slow
 def test_train_and_evaluate_mann(pictures, tmp_path, capsys):
     run = tmp_path / "run"
     options = ["--way", "2", "--shot", "3", "--epochs", "1", "--steps", "2", "--episodes", "8"]

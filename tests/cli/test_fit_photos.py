@@ -64,6 +64,7 @@ def test_a_bundle_has_a_report(bundle, pictures, tmp_path, capsys):
     assert "give FOLDER" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_coverage_and_int8(pictures, tmp_path, capsys):
     bundle = tmp_path / "bundle"
     given = ["fit", str(pictures), "--out", str(bundle), "--quantize", "int8", "--coverage", "0.9"]

@@ -49,20 +49,12 @@ def disturb(learner):
 
 
 class Shared:
-    """A compiled learner for all tests of a specimen: tracing its training is what takes time.
-
-    Batches of other sizes let TensorFlow trace for any, once. (JAX compiles for each.)
-    """
+    """A compiled learner for all tests of a specimen: tracing its training is what takes time."""
 
     def __init__(self, specimen):
         self.made = compiled(specimen)
         variables = self.made.variables + self.made.optimizer.variables
         self.start = [(v, ops.convert_to_numpy(v)) for v in variables]
-        if keras.backend.backend() == "tensorflow":
-            data = ManySizes(specimen)
-            self.made.fit(data, verbose=0)
-            self.made.evaluate(data, verbose=0)
-            self.made.predict(data, verbose=0)
 
     def fresh(self):
         """As it was made: weights, seeds and what the optimizer knows."""
@@ -87,6 +79,16 @@ def shared(specimen):
         import jax
 
         jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def any_size(specimen, shared):
+    """Batches of other sizes let TensorFlow trace for any, once. (JAX compiles for each.)"""
+    if keras.backend.backend() == "tensorflow":
+        data = ManySizes(specimen)
+        shared.made.fit(data, verbose=0)
+        shared.made.evaluate(data, verbose=0)
+        shared.made.predict(data, verbose=0)
 
 
 @pytest.fixture
@@ -121,7 +123,7 @@ class ManySizes(keras.utils.PyDataset):
 
     def __init__(self, specimen):
         super().__init__()
-        sizes = [(1, 2), (3, 4), (2, 1)]
+        sizes = [(1, 2), (3, 4)]
         self.batches = [tasks(1 + i, shot, query) for i, (shot, query) in enumerate(sizes)]
         if specimen.renumber is None:
             self.batches.insert(1, smaller(2, *tasks(shot=4, query=4)))
@@ -153,6 +155,8 @@ def assert_all_equal(first, second):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow  # what does not learn these by heart fails the next test too
+@pytest.mark.usefixtures("any_size")
 def test_fit_lowers_the_loss(specimen, learner):
     data = tasks(count=4, noise=specimen.noise)
 
@@ -165,6 +169,7 @@ def test_fit_lowers_the_loss(specimen, learner):
     assert after < 0.8 * before
 
 
+@pytest.mark.usefixtures("any_size")
 def test_fit_teaches_new_tasks_and_shuffled_labels_leave_chance(specimen, shared):
     """From fresh weights. A learner that answers one class whatever it is shown fails."""
     learner = shared.fresh()
@@ -242,6 +247,7 @@ def test_queries_do_not_meet(learner):
     np.testing.assert_allclose(alone, logits(learner, episode)[:, 4:5], rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.usefixtures("any_size")
 def test_graph_equals_eager(learner):
     episode, _ = tasks()
     np.testing.assert_allclose(
@@ -249,6 +255,7 @@ def test_graph_equals_eager(learner):
     )
 
 
+@pytest.mark.usefixtures("any_size")
 def test_sizes_may_change_from_step_to_step(specimen, shared):
     """Keras then compiles for sizes it does not know; what it learns is as without compiling."""
     data, learner = ManySizes(specimen), shared.disturbed()
@@ -263,6 +270,7 @@ def test_sizes_may_change_from_step_to_step(specimen, shared):
     np.testing.assert_allclose(graph, expected, rtol=1e-3)  # each step's follows from those before
 
 
+@pytest.mark.usefixtures("any_size")
 def test_evaluate_repeats_and_fit_goes_on(learner):
     rng = np.random.default_rng(6)
     data = kmeta.data.from_arrays(
@@ -333,6 +341,7 @@ def test_a_learner_in_float64_adapts_to_images_in_float32(specimen, floatx):
         keras.config.set_dtype_policy(policy)
 
 
+@pytest.mark.usefixtures("any_size")
 def test_classifier_stays_when_the_learner_trains_on(learner):
     classifier, images, _ = adapted(learner)
     before = ops.convert_to_numpy(classifier(images))

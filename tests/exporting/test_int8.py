@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from quick_cases import others_slow
 from specimens import METRIC
 
 import kmeta
@@ -257,6 +258,7 @@ def faint(characters, **options):
     return kmeta.Episodes(kmeta.data.Dataset(images, labels, names, "faint"), **options)
 
 
+@pytest.mark.slow
 def test_bad_calibration_is_refused(trained, characters, halves, tmp_path, unproved):
     settings = Int8(faint(characters, query=1, steps=10), halves[1])
     with pytest.raises(
@@ -287,13 +289,9 @@ LEARNERS = METRIC | {
         keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3 * filters, "relu")])
     ),
 }
-# As the others, or the bundle above.
-SLOW = ("full context", "matching", "prototypical", "relation")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in LEARNERS]
-)
+@pytest.mark.parametrize("name", others_slow(LEARNERS, ["dense"]))
 def test_other_learners(name, characters, halves, tmp_path, unproved):
     keras.utils.set_random_seed(1)
     classifier = LEARNERS[name](8).adapt(characters.images[:80:20], np.arange(4))

@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import tensorflow as tf
+from quick_cases import others_slow
 from specimens import METRIC
 
 import kmeta
@@ -26,13 +27,7 @@ def characters():
     return kmeta.data.load("glyphs", "val")
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "prototypical",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in METRIC if name != "prototypical"),
-    ],
-)
+@pytest.fixture(scope="module", params=others_slow(METRIC, ["prototypical"]))
 def name(request):
     return request.param
 

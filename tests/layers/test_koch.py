@@ -74,6 +74,7 @@ def test_l2_is_a_penalty_on_all_but_biases():
     assert not KochConvNet(features=3).losses
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss():
     keras.utils.set_random_seed(0)
     learner = kmeta.SiameseNetwork(KochConvNet(features=256))

@@ -5,6 +5,7 @@ import numpy as np
 import oracles
 import pytest
 from keras import layers, ops
+from quick_cases import others_slow
 
 import kmeta
 from kmeta import Episode, Support
@@ -126,6 +127,7 @@ def test_meta_gradient_is_the_published_one(remat):
     assert abs(slope(None) - norm) / norm > 1e-3
 
 
+@pytest.mark.slow
 def test_memory_saving_does_not_change_the_gradient_of_a_normalised_network():
     tasks, query_y = episode(shape=(8, 8, 1))
     steps = []
@@ -185,6 +187,7 @@ def test_statistics_of_queries():
         assert classifier.bn_mode == ("running" if bn_mode == "running" else "support")
 
 
+@pytest.mark.slow
 def test_compiled_training_gives_the_same_numbers():
     """Eager, graph and XLA."""
     results = []
@@ -242,7 +245,10 @@ def test_configuration_keeps_every_option():
     assert {name: config[name] for name in options} == options
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+POLICIES = ["mixed_bfloat16", "mixed_float16"]
+
+
+@pytest.mark.parametrize("policy", others_slow(POLICIES, POLICIES[:1]))
 def test_half_precision_trains(policy):
     learner = kmeta.LSTMMetaLearner(
         keras.Sequential([layers.Dense(WAY, dtype=policy)]), inner_steps=2, dtype=policy

@@ -71,6 +71,7 @@ def test_regression_trains_on_the_squared_error_of_queries():
     assert learner.evaluate(episode, y, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_fit_on_sine_waves_lowers_the_error_after_adaptation():
     keras.utils.set_random_seed(1)
     hidden = [layers.Dense(40, activation="relu") for _ in range(2)]

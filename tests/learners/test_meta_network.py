@@ -121,6 +121,7 @@ def test_every_trainable_weight_has_a_gradient():
     assert not learner.embedding.head.trainable
 
 
+@pytest.mark.slow
 def test_pieces_of_coordinates_make_no_difference(monkeypatch):
     """Neither to the logits nor to the outer gradient, eagerly and in a graph."""
     learner, (tasks, query_y) = made(blocks=1), episode()
@@ -193,9 +194,8 @@ def test_a_trained_learner_answers_by_its_fast_weights():
     assert without < 0.5
 
 
-@pytest.mark.parametrize(
-    "policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # of -1e9, for "never"
 def test_it_trains_in_mixed_precision(policy):
     keras.utils.set_random_seed(1)

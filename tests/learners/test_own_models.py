@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from quick_cases import others_slow
 
 import kmeta
 
@@ -43,7 +44,7 @@ MODELS = {"functional": functional, "sequential": sequential, "subclassed": Subc
 LEARNERS = {"prototypical": kmeta.PrototypicalNetwork, "maml": kmeta.MAML}
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=others_slow(MODELS, ["functional", "subclassed"]))
 def model(request):
     """A pretrained model: compiled and fitted by its user."""
     keras.utils.set_random_seed(1)
@@ -53,7 +54,7 @@ def model(request):
     return made
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", others_slow(LEARNERS, ["maml"]))
 def test_works_unchanged(model, learner, tmp_path):
     before = [ops.convert_to_numpy(weight) for weight in model.weights]
     outputs = ops.convert_to_numpy(model(X))
@@ -84,7 +85,7 @@ def test_network_adapts_from_its_pretrained_weights(model):
     np.testing.assert_allclose(learner.adapt(X, Y)(X), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", others_slow(LEARNERS, ["maml"]))
 def test_trains_on_episodes(model, learner):
     data = kmeta.data.from_arrays(np.tile(X, (4, 1, 1, 1)), np.tile(Y, 4))
     episodes = kmeta.Episodes(data, way=3, shot=1, query=1, steps=2, tasks_per_step=2)

@@ -5,6 +5,7 @@ import numpy as np
 import oracles
 import pytest
 import tensorflow as tf
+from quick_cases import others_slow
 
 import kmeta
 from kmeta import Episode, Support
@@ -55,7 +56,7 @@ def test_every_view_of_a_support_image_is_an_item():
     np.testing.assert_allclose(made(Episode(Support(x, Y[:1]), query))[0], 16 * expected, atol=2e-3)
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("many", others_slow([False, True], [True]))
 def test_graphs_of_any_number_of_items_hold_the_smaller_matrix(many, tmp_path):
     """By features where there are many items, which can also be exported and grow."""
     made = learner(many=many)

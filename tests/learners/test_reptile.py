@@ -197,6 +197,7 @@ def test_training_uses_the_mode_too():
     assert len(losses) == 3
 
 
+@pytest.mark.slow
 def test_random_layers_differ_from_step_to_step_in_training_only():
     keras.utils.set_random_seed(1)
     network = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5, seed=2), layers.Dense(WAY)])

@@ -210,7 +210,9 @@ def circle(group):
         (link(h5py.SoftLink("/layers/conv/vars/0")), "a link: '1'"),
         (link(np.array(["text"], dtype=h5py.string_dtype())), "no numbers in '1'"),
         (link(h5py.Empty("float32")), "weights"),
-        (circle, "more than 20000 objects|more than their file can hold"),
+        pytest.param(
+            circle, "more than 20000 objects|more than their file can hold", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_weights_that_are_refused(good, tmp_path, make, words):

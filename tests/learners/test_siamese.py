@@ -3,6 +3,7 @@ import numpy as np
 import oracles
 import pytest
 from keras import ops
+from quick_cases import others_slow
 
 import kmeta
 from kmeta import Episode, Pairs, Support
@@ -220,7 +221,7 @@ def blobs():
     return from_arrays(x.astype("float32"), np.arange(8).repeat(20), names)
 
 
-@pytest.mark.parametrize("form", ["pairs", "tf.data", "arrays"])
+@pytest.mark.parametrize("form", others_slow(["pairs", "tf.data", "arrays"], ["pairs"]))
 def test_fit_on_pairs_teaches_classes(form, tmp_path):
     keras.utils.set_random_seed(2)
     learner = kmeta.SiameseNetwork(embedding())

@@ -196,6 +196,7 @@ def test_fused_batch_norm_returns_the_biased_variance():
     np.testing.assert_allclose(variance, x.var((0, 1, 2)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_threads_of_operations_are_set_until_tensorflow_computes():
     code = """
 import tensorflow as tf

@@ -78,6 +78,7 @@ def test_the_scores_are_those_of_the_run_in_every_setting(kept, pictures):
     assert batch["first"]["episodes"] == 60  # of no more than there are
 
 
+@pytest.mark.slow
 def test_a_kept_learner_scores_the_same_to_the_digit(kept, tmp_path):
     assert check(kept / "result", verbose=0) == []
     assert check(kept / "result", quick=True, verbose=0) == []
@@ -107,6 +108,7 @@ def test_another_learner_than_the_scored_one_is_refused(kept, tmp_path):
         check(tmp_path / "result")
 
 
+@pytest.mark.slow
 def test_a_run_of_kmeta_train_is_gone_on_with_and_may_be_scored_before_it_ends(
     kept, pictures, tmp_path
 ):
@@ -147,6 +149,7 @@ def test_what_cannot_be_reproduced(kept, pictures, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_sequences_are_scored_by_instance(pictures, tmp_path):
     whole = made_up(
         pictures,

@@ -21,6 +21,7 @@ from kmeta_edge import FewShotClassifier, arrays, bench, pictures
 from kmeta_edge.bundle import fingerprint
 from kmeta_edge.decoding import decode
 from PIL import Image
+from quick_cases import others_slow
 from specimens import METRIC
 
 import kmeta
@@ -32,7 +33,7 @@ from .conftest import adapt
 EDGE = pathlib.Path(kmeta.__file__).parents[1] / "serving" / "edge"
 
 
-@pytest.mark.parametrize("name", METRIC)
+@pytest.mark.parametrize("name", others_slow(METRIC, ["prototypical", "relation"]))
 def test_classes_learned_on_the_device_equal_adapting_in_kmeta(name, exported, support, tmp_path):
     learner, path = exported(name)
     images, queries = support
@@ -230,6 +231,7 @@ def small(tmp_path_factory):
     return learner, path, images, characters.images[3:80:4]
 
 
+@pytest.mark.slow
 def test_int8_bundles_grow(small, tmp_path):
     """As adapting in kmeta, but for the rounding that the manifest states."""
     learner, path, images, queries = small
@@ -258,6 +260,7 @@ def test_int8_bundles_grow(small, tmp_path):
     close(names[0], *names[2:])
 
 
+@pytest.mark.slow
 def test_int8_sample_is_held_to_the_manifest(small, tmp_path):
     path = shutil.copytree(small[1], tmp_path / "bundle")
     stated = json.loads((path / "manifest.json").read_text())["quantization"]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from kmeta_edge import sample as stored
+from quick_cases import others_slow
 from specimens import SIZE, SPECIMENS, WAY
 
 from kmeta.exporting import endpoints, samples, saved_model
 
-FEW = ("PrototypicalNetwork", "MAML")
 LEARNERS = {name: specimen.make for name, specimen in SPECIMENS.items()} | {
     "MAML, first order": lambda: SPECIMENS["MAML"].make().with_options(first_order=True)
 }
@@ -72,9 +72,7 @@ def unpacked(file):
     return np.frombuffer(file.read(count), DTYPES[kind]).reshape(shape)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in LEARNERS]
-)
+@pytest.mark.parametrize("name", others_slow(LEARNERS, ["PrototypicalNetwork"]))
 def test_every_signature_runs(loader, name, tmp_path):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)

@@ -568,6 +568,7 @@ def test_a_static_page_tells_and_learns_without_a_server(
         expect(page.locator("#download")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_static_page_looks_at_taught_pictures_in_several_views(
     chromium, static, photos, support, tmp_path
 ):

@@ -17,7 +17,7 @@ from .server_process import HEADER, SERVING, Server, binary_request, request, va
 for _name in ("starlette", "uvicorn", "msgspec", "prometheus_client"):
     pytest.importorskip(_name, reason=f'needs {_name}, of the extra "test"')
 
-LEARNERS = {"classes": "prototypical", "items": "full context"}  # by what a row of the state is
+LEARNERS = {"classes": "prototypical", "items": "matching"}  # by what a row of the state is
 SIGNATURES = ("embed", "adapt", "classify", "episode")
 LIMIT_MB = 2
 
@@ -80,7 +80,7 @@ def test_what_it_says_of_itself(server):
     assert about["extensions"] == ["binary_tensor_data"]
     assert server.get("/v2/health/live") == {"live": True}
     assert server.get("/v2/health/ready") == {"ready": True}
-    assert "no model 'none'. There are: prototypical" in server.get("/v2/models/none", 404)["error"]
+    assert "no model 'none'. There are: matching" in server.get("/v2/models/none", 404)["error"]
     assert server.get("/v3", 404) == {"error": "Not Found"}
     assert server.ask("GET", "/v2/models/prototypical/infer")[0] == 405
 

@@ -11,6 +11,7 @@ import pytest
 from kmeta_edge import FewShotClassifier
 from openapi_spec_validator import validate
 from PIL import Image
+from quick_cases import others_slow
 
 from kmeta.data.pictures import picture
 
@@ -201,7 +202,7 @@ def grown_state(server, support, name):
     return {key: np.concatenate([rows, added[key]]) for key, rows in known.items()}
 
 
-@pytest.mark.parametrize("name", [NAME, "full context"])
+@pytest.mark.parametrize("name", others_slow([NAME, "full context"], [NAME]))
 def test_a_bundle_of_other_classes(exported, support, tmp_path, name):
     path = exported(name)[1]
     names = ["ant", "an <i>insect</i>", "cat", "dog"]

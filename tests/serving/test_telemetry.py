@@ -7,6 +7,7 @@ import sys
 
 import kmeta_edge
 import pytest
+from quick_cases import others_slow
 
 import kmeta
 
@@ -29,7 +30,7 @@ def written(code, home, *arguments):
     return [path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()]
 
 
-@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("use", others_slow(USES, ["edge", "bench", "exporting"]))
 def test_nothing_is_written_below_the_home_folder(use, bundle, tmp_path):
     (tmp_path / "home").mkdir()
     found = written(USES[use], tmp_path / "home", bundle)

@@ -22,6 +22,7 @@ import tensorflow as tf
 from kmeta_client import GrpcClient, RestClient, ServingError
 from kmeta_client.deploy import deploy, main
 from PIL import Image
+from quick_cases import others_slow
 from tensorflow_serving.apis import prediction_log_pb2
 
 import kmeta
@@ -359,7 +360,7 @@ def test_warm_up_requests_take_no_room(exported):
     assert set(given["images"].ravel().tolist()) == {0.5}
 
 
-@pytest.mark.parametrize("learner", ["prototypical", "full context"])
+@pytest.mark.parametrize("learner", others_slow(["prototypical", "full context"], ["prototypical"]))
 def test_warm_up_requests_of_a_batched_model(exported, learner, tmp_path):
     """The server refuses to batch, and then to load, what has not one row an image."""
     source = exported(learner)[1] / "saved_model" / "1"
