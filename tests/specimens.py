@@ -118,9 +118,9 @@ SPECIMENS = {
             _embedding(), _embedding(), full_context=True, read_steps=2, scale=10.0
         ),
         sequence=True,
-        slow=("test_evaluate", "test_sizes"),
+        slow=GRAPHS,
     ),
-    "R2D2": Specimen(lambda: kmeta.R2D2(_embedding()), slow=EXPORTS + GRAPHS[1:]),
+    "R2D2": Specimen(lambda: kmeta.R2D2(_embedding()), slow=EXPORTS + GRAPHS),
     "RelationNetwork": Specimen(
         lambda: kmeta.RelationNetwork(
             keras.layers.Conv2D(3, 3, strides=4, activation="relu"), kmeta.layers.RelationModule(4)
@@ -161,7 +161,7 @@ SPECIMENS = {
         ),
         renumber=renumber_outputs,
         noise=0.1,  # it learns these support sets by heart, and errs on queries that differ
-        slow=EXPORTS,
+        slow=EXPORTS + GRAPHS,
     ),
     "LSTMMetaLearner": Specimen(
         lambda: kmeta.LSTMMetaLearner(_network(), inner_steps=3, units=5),

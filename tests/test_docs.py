@@ -44,7 +44,8 @@ ONLY_READ = {
     "kmeta export mine --web": "needs onnxruntime-web: tests/serving/test_static.py",
     "kmeta serve": "does not end by itself: tests/serving/test_server.py",
 }
-LONG = ("command-line.md", "training-and-data.md")  # tests/cli/ runs their commands, smaller
+# Other tests run their commands, smaller.
+LONG = ("command-line.md", "export-and-serving.md", "own-pictures.md", "training-and-data.md")
 # Setting up, which .ci/run and whoever reads the page do.
 SET_UP = ("python3 -m venv .venv && .venv/bin/pip install ", "pip install ./serving/", "npm ")
 

@@ -15,6 +15,7 @@ from public_names import public_callables, public_objects
 
 import kmeta
 
+LONG = ("kmeta.exporting.Int8", "kmeta.report.write_report")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -24,7 +25,11 @@ def documented():
     for name, thing in public_objects():
         if ">>>" in (thing.__doc__ or ""):
             found.setdefault(id(thing.__doc__), (name, thing))
-    return [pytest.param(name, thing, id=name) for name, thing in found.values()]
+    slow = pytest.mark.slow
+    return [
+        pytest.param(name, thing, id=name, marks=slow if name in LONG else ())
+        for name, thing in found.values()
+    ]
 
 
 def home(thing):

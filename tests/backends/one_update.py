@@ -1,7 +1,7 @@
 """What every learner answers and learns in one step from given weights, on either backend.
 
 As a program, `one_update.py FOLDER LEARNER...`, without TensorFlow: saves that for JAX, with the
-learners themselves.
+learners themselves. `one_update.py FOLDER`: trains a run in the folder.
 """
 
 import contextlib
@@ -138,15 +138,17 @@ def save_products(path):
 if __name__ == "__main__":
     from kmeta.ops.differentiation.jax import loops
 
-    folder = Path(sys.argv[1])
+    folder, learners = Path(sys.argv[1]), sys.argv[2:]
     save_products(folder / "products.npz")
-    for name in sys.argv[2:]:
+    for name in learners:
         learner, found = one_update(name)
         np.savez(folder / f"{name}.npz", **found)
         if name in AT_ONCE:
             with mock.patch.object(loops, "one_after_the_other", return_value=False):
                 np.savez(folder / f"{name}-at-once.npz", **one_update(name)[1])
         learner.save(folder / f"{name}.keras")
-    assert refuses_bad_pixels(learner)
-    train_two_epochs(folder / "run")
+    if learners:
+        assert refuses_bad_pixels(learner)
+    else:
+        train_two_epochs(folder / "run")
     assert "tensorflow" not in sys.modules

@@ -38,7 +38,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 TOLERANCE = {"LSTMMetaLearner": 5e-4}  # it sees logarithms of gradients, rounding and all
-QUICK = {"SiameseNetwork"}  # and a run of Reptile
+QUICK = {"SiameseNetwork"}
 
 
 def started(script, *arguments):
@@ -117,8 +117,10 @@ def test_a_learner_trained_quick_is_exported_here(quick, tmp_path):
     assert kmeta.export(classifier, tmp_path / "bundle").onnx_difference < 1e-5
 
 
-def test_a_run_begun_there_goes_on_here(quick):
-    run = kmeta.runs.Run(quick / "run")
+@pytest.mark.slow
+def test_a_run_begun_there_goes_on_here(tmp_path):
+    run_on_jax(tmp_path, [])
+    run = kmeta.runs.Run(tmp_path / "run")
     there = run.log_path.read_text()
     assert there.count("\n") == 3  # a head, and two epochs
     with pytest.warns(UserWarning, match="other library versions"):

@@ -58,6 +58,7 @@ def test_the_score_is_printed_and_kept(finished, capsys):
     assert len(record["runs_sha256"]) == 64 and "keras" in record["versions"]
 
 
+@pytest.mark.slow
 def test_options_of_the_pictures_are_those_of_training(finished, capsys):
     run = finished(28, data_options={"antialias": True, "invert": True})
     assert main(["evaluate", str(run.path), *ONE_SHOT]) == 0

@@ -211,6 +211,7 @@ def test_predict_prints_classes_and_probabilities(adapted, pictures, capsys):
     assert capsys.readouterr().out.strip().split("\t")[1:] != pairs
 
 
+@pytest.mark.slow
 def test_export_in_8_bits(adapted, pictures, tmp_path, capsys):
     arguments = ["export", str(adapted), str(tmp_path / "bundle"), "--quantize", "int8"]
     arguments += ["--data", str(pictures), "--way", "3", "--query", "2", "--episodes", "7"]

@@ -127,6 +127,7 @@ def test_no_loop_and_no_copy_of_the_network(name, head):
     assert len(nodes) <= len(bare) + head
 
 
+@pytest.mark.slow
 def test_classifier_from_a_file_exports(classifier, images, tmp_path):
     """A loaded classifier, and a whole export without a sample."""
     classifier.save(tmp_path / "classifier.keras")

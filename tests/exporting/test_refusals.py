@@ -137,6 +137,7 @@ kmeta.export(classifier, sys.argv[2], overwrite=True)
 """
 
 
+@pytest.mark.slow
 def test_killed_export_leaves_the_old_bundle(classifier, copy, tmp_path):
     classifier.save(tmp_path / "classifier.keras")
     before = files(copy)
@@ -182,6 +183,7 @@ def test_classifier_that_diverged(images, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_network_without_a_config(tmp_path):
     """The manifest does without; the bundle is as good. And a single image makes a batch of two."""
 

@@ -34,6 +34,7 @@ def test_the_best_is_taken_and_looks_decide_between_equals(accuracies, kind, exp
     assert choosing.best(named, pixels(kind)) == expected
 
 
+@pytest.mark.slow
 def test_drawings_are_looked_at_by_their_own_backbone():
     glyphs = kmeta.data.load("glyphs", "test").subset([0, 1, 2])
     few = np.arange(len(glyphs)) % 5 == 0

@@ -5,7 +5,6 @@ import numpy as np
 import oracles
 import pytest
 from keras import layers, ops
-from quick_cases import others_slow
 
 import kmeta
 from kmeta import Episode, Support
@@ -245,10 +244,8 @@ def test_configuration_keeps_every_option():
     assert {name: config[name] for name in options} == options
 
 
-POLICIES = ["mixed_bfloat16", "mixed_float16"]
-
-
-@pytest.mark.parametrize("policy", others_slow(POLICIES, POLICIES[:1]))
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_trains(policy):
     learner = kmeta.LSTMMetaLearner(
         keras.Sequential([layers.Dense(WAY, dtype=policy)]), inner_steps=2, dtype=policy

@@ -145,6 +145,7 @@ def test_graph_and_eager_training_agree():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remat", [True, False])
 def test_large_networks_train_in_graphs_as_they_do_eagerly(remat):
     # weights of 96 MiB with all their gradients: TensorFlow's graph optimiser then saves memory

@@ -223,6 +223,7 @@ def test_recalls_what_an_lstm_of_equal_size_does_not():
     assert max(baseline) < 0.5
 
 
+@pytest.mark.slow
 def test_a_learner_that_is_not_built_has_memory_weights_and_trains_on():
     labels = random_labels().astype("float32")
     given = Sequence(rng.random((2, 7, 2, 2)).astype("float32"), labels)

@@ -210,6 +210,7 @@ def test_it_trains_in_mixed_precision(policy):
     np.testing.assert_allclose(*(ops.cast(x, "float32") for x in (found, expected)), atol=0.02)
 
 
+@pytest.mark.slow
 def test_half_precision_counts_the_items_of_a_large_support_set():
     """Padding between the items, more of them than bfloat16 has whole numbers."""
     keras.utils.set_random_seed(2)

@@ -44,7 +44,7 @@ MODELS = {"functional": functional, "sequential": sequential, "subclassed": Subc
 LEARNERS = {"prototypical": kmeta.PrototypicalNetwork, "maml": kmeta.MAML}
 
 
-@pytest.fixture(params=others_slow(MODELS, ["functional", "subclassed"]))
+@pytest.fixture(params=others_slow(MODELS, ["subclassed"]))
 def model(request):
     """A pretrained model: compiled and fitted by its user."""
     keras.utils.set_random_seed(1)

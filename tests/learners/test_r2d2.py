@@ -97,6 +97,7 @@ def test_views_are_for_pictures():
         kmeta.R2D2(keras.layers.Flatten(), views=6)
 
 
+@pytest.mark.slow
 def test_bundles_look_at_support_images_as_keras_does(tmp_path):
     network = keras.Sequential([keras.layers.Conv2D(8, 3, strides=2), keras.layers.Flatten()])
     made = kmeta.R2D2(network, views=3)

@@ -103,6 +103,7 @@ def assert_same_training(path, other, atol=1e-9):
     np.testing.assert_allclose(*logs, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("in_double_precision")
 def test_two_processes_end_with_the_weights_of_one(pictures, tmp_path):
     recipe = small(pictures)

@@ -70,6 +70,7 @@ def test_every_kept_learner_scores_the_same(name):
     assert check_again(name) == []
 
 
+@pytest.mark.slow
 def test_a_kept_learner_scores_the_same_in_its_first_setting():
     assert check_again("mann-omniglot-5way", settings=1) == []
 

@@ -73,6 +73,7 @@ def test_a_run_on_pairs(pictures, tmp_path):
     assert isinstance(make_training_data(data.dataset, recipe), kmeta.Episodes)
 
 
+@pytest.mark.slow
 def test_the_test_may_be_without_rotations(pictures, tmp_path):
     recipe = small(pictures, rotations=True, test_rotations=False, epochs=1)
     result = train(recipe, tmp_path / "run", verbose=0)
@@ -107,6 +108,7 @@ def test_the_result_is_the_score_on_the_test_tasks(finished, pictures):
     assert (result["epochs"], result["episodes"], result["bn_mode"]) == (3, 10, "running")
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_weights(tmp_path, pictures):
     recipe = small(
         pictures, train=Tasks("train", way=3, query=2, tasks_per_step=2, steps=40), epochs=3

@@ -33,7 +33,7 @@ from .conftest import adapt
 EDGE = pathlib.Path(kmeta.__file__).parents[1] / "serving" / "edge"
 
 
-@pytest.mark.parametrize("name", others_slow(METRIC, ["prototypical", "relation"]))
+@pytest.mark.parametrize("name", others_slow(METRIC, ["prototypical"]))
 def test_classes_learned_on_the_device_equal_adapting_in_kmeta(name, exported, support, tmp_path):
     learner, path = exported(name)
     images, queries = support
