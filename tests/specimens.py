@@ -166,7 +166,7 @@ SPECIMENS = {
     "LSTMMetaLearner": Specimen(
         lambda: kmeta.LSTMMetaLearner(_network(), inner_steps=3, units=5),
         renumber=renumber_outputs,
-        slow=("test_evaluate", "test_learner_round_trip"),
+        slow=(*EXPORTS, "test_evaluate", "test_learner_round_trip"),
     ),
     "MetaNetwork": Specimen(
         lambda: kmeta.MetaNetwork(
@@ -177,6 +177,6 @@ SPECIMENS = {
         clip_norm=0.2,
         tasks=1200,
         rate=5e-3,
-        slow=GRAPHS,
+        slow=EXPORTS + GRAPHS,
     ),
 }

@@ -15,7 +15,7 @@ from public_names import public_callables, public_objects
 
 import kmeta
 
-LONG = ("kmeta.exporting.Int8", "kmeta.report.write_report")
+LONG = ("kmeta.exporting.Int8", "kmeta.report.write_report", "kmeta.runs.train")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 

@@ -99,6 +99,7 @@ def test_resume_takes_its_settings_from_the_run(trained, capsys):
     assert "train.way is 3 in the run and 4 now" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_interrupting_says_how_to_go_on(pictures, tmp_path, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt

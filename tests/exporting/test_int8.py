@@ -270,6 +270,7 @@ def test_bad_calibration_is_refused(trained, characters, halves, tmp_path, unpro
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_options_of_int8_count(float_files, characters, halves, tmp_path, unproved):
     """What is refused above is let through where all may be lost; the range as it was asked."""
     import shutil
@@ -291,7 +292,7 @@ LEARNERS = METRIC | {
 }
 
 
-@pytest.mark.parametrize("name", others_slow(LEARNERS, ["dense"]))
+@pytest.mark.parametrize("name", others_slow(LEARNERS, []))
 def test_other_learners(name, characters, halves, tmp_path, unproved):
     keras.utils.set_random_seed(1)
     classifier = LEARNERS[name](8).adapt(characters.images[:80:20], np.arange(4))

@@ -106,6 +106,7 @@ def new_process(monkeypatch):
     monkeypatch.setattr(parity, "subprocess", subprocess)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("new_process")
 def test_a_new_process_finds_the_same(copy):
     found = parity.measure(copy, 1e-5)

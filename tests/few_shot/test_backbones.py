@@ -38,6 +38,7 @@ def mobile(tmp_path_factory):
     return learner, path
 
 
+@pytest.mark.slow
 def test_network_of_keras(mobile):
     learner, path = mobile
     assert learner.image_shape == (32, 32, 3)

@@ -89,7 +89,10 @@ def test_it_is_the_learner_adapted(classifier, learner, drawings):
         lambda: made(kmeta.PrototypicalNetwork, embedding(), distance="cosine", scale=10.0),
         lambda: made(kmeta.R2D2, embedding()),
         lambda: made(kmeta.R2D2, few_features()),
-        lambda: made(kmeta.MatchingNetwork, embedding(), embedding(), full_context=True),
+        pytest.param(
+            lambda: made(kmeta.MatchingNetwork, embedding(), embedding(), full_context=True),
+            marks=pytest.mark.slow,
+        ),
         lambda: made(
             kmeta.MAML, keras.Sequential([embedding(), keras.layers.Dense(4)]), inner_steps=1
         ),

@@ -3,6 +3,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from quick_cases import others_slow
 
 import kmeta
 from kmeta import Episode, Support
@@ -138,7 +139,9 @@ def test_a_copy_takes_a_part_as_an_object(learner, part, shape):
     np.testing.assert_allclose(copy(episode), trained(episode), rtol=1e-5)
 
 
-@pytest.mark.parametrize("how", ["initial_epoch", "BackupAndRestore", "by position"])
+@pytest.mark.parametrize(
+    "how", others_slow(["initial_epoch", "BackupAndRestore", "by position"], ["initial_epoch"])
+)
 def test_a_training_gone_on_with_by_keras_meets_the_tasks_of_its_epochs(tmp_path, how):
     data = kmeta.data.from_arrays(
         np.random.default_rng(0).random((40, 4, 4, 1), dtype=np.float32), np.arange(40) % 8

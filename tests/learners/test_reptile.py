@@ -6,6 +6,7 @@ import oracles
 import pytest
 import tensorflow as tf
 from keras import layers
+from quick_cases import others_slow
 
 import kmeta
 from kmeta import Episode, Support
@@ -115,7 +116,7 @@ def test_shuffles_leave_out_what_does_not_count():
     np.testing.assert_array_equal(everything, differentiation.shuffles(0, 7, 6, 15))
 
 
-@pytest.mark.parametrize("batch", [None, 4])
+@pytest.mark.parametrize("batch", others_slow([None, 4], [4]))
 def test_compiled_training_gives_the_same_numbers(batch):
     """Eager, graph and XLA."""
     results = []

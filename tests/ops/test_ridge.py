@@ -5,6 +5,7 @@ import oracles
 import pytest
 import tensorflow as tf
 from keras import ops
+from quick_cases import others_slow
 
 from kmeta.ops.ridge import newton_inverse, ridge_regression, ridge_scores, ridge_variance
 
@@ -39,7 +40,7 @@ def test_scores_are_those_of_the_equation(items, features, lam):
     )
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("many", others_slow([False, True], [True]))
 def test_a_graph_that_does_not_know_the_number_of_items_computes_the_same(many):
     specs = [
         tf.TensorSpec([1, None, 20]),

@@ -291,6 +291,7 @@ def test_resuming_with_other_data_is_refused(finished, pictures, tmp_path):
         train(small(pictures), path, resume=True)
 
 
+@pytest.mark.slow
 def test_resuming_under_other_versions_warns(finished, pictures, tmp_path):
     path = tmp_path / "run"
     path.mkdir()

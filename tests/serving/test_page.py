@@ -15,6 +15,7 @@ from kmeta_edge.nearest import nearest
 from kmeta_edge.pixels import fitted
 from kmeta_edge.thumbnails import Thumbnails
 from PIL import Image
+from quick_cases import others_slow
 
 import kmeta
 from kmeta.cli import folders
@@ -343,7 +344,7 @@ def test_webcam(page):
     expect(page.locator("#status")).to_contain_text("webcam 1.png: ")
 
 
-@pytest.mark.parametrize("name", ["prototypical", "matching"])
+@pytest.mark.parametrize("name", others_slow(["prototypical", "matching"], ["prototypical"]))
 def test_two_taught_classes_are_those_of_adapt(
     page, exported, bundles, support, photos, tmp_path, name
 ):
@@ -467,7 +468,7 @@ def test_a_server_that_has_gone(chromium, bundles, photos):
             expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", others_slow(["light", "dark"], ["light"]))
 def test_no_serious_fault_of_accessibility(chromium, server, photos, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     address, size = f"http://{server.address}/", {"width": 360, "height": 740}
