@@ -103,8 +103,9 @@ METRIC = {  # each is made with a number of filters
         kmeta.layers.RelationEmbedding(filters), kmeta.layers.RelationModule(filters)
     ),
 }
-EXPORTS = ("test_export",)  # done in exporting/, learners/ or serving/ too
-GRAPHS = (  # traced in tests of the learner too
+# Left to the slow tests where another learner here, or a test of the learner's own, does the like.
+EXPORTS = ("test_export",)
+GRAPHS = (
     *("test_fit", "test_learner_round_trip", "test_graph", "test_sizes"),
     *("test_evaluate", "test_classifier_stays"),
 )
