@@ -64,7 +64,7 @@ def warm_proofs():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def unproved(request, warm_proofs):
+def believed_bundles(request, warm_proofs):
     """Elsewhere than where exports are tested, bundles are taken for what Keras says.
 
     Those in 8 bits are not: they keep how far they are from it.

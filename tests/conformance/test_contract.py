@@ -123,7 +123,7 @@ class ManySizes(keras.utils.PyDataset):
 
     def __init__(self, specimen):
         super().__init__()
-        sizes = [(1, 2), (3, 4)]
+        sizes = [(1, 2), (3, 4), (2, 1)]
         self.batches = [tasks(1 + i, shot, query) for i, (shot, query) in enumerate(sizes)]
         if specimen.renumber is None:
             self.batches.insert(1, smaller(2, *tasks(shot=4, query=4)))

@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from quick_cases import others_slow
 from specimens import METRIC
 
 import kmeta
@@ -292,7 +291,8 @@ LEARNERS = METRIC | {
 }
 
 
-@pytest.mark.parametrize("name", others_slow(LEARNERS, []))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNERS)
 def test_other_learners(name, characters, halves, tmp_path, unproved):
     keras.utils.set_random_seed(1)
     classifier = LEARNERS[name](8).adapt(characters.images[:80:20], np.arange(4))
